@@ -1,0 +1,68 @@
+# What a developer and an operator run. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test test-unit test-race test-aws fuzz localstack localstack-stop build validate deploy lint bench clean
+
+CACHE := .cache
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
+SAM := $(CACHE)/sam/bin/sam
+FUZZ_TIME ?= 10s
+
+# How the functions are built: static, and without the parts of the Lambda runtime that only go1.x used.
+BUILD_ENV := CGO_ENABLED=0 GOFLAGS="-trimpath -tags=lambda.norpc '-ldflags=-s -w'"
+
+help: ## Lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-16s %s\n", $$1, $$2}'
+
+run: ## Runs the whole relay on this machine; needs Go alone
+	go run ./infra/cmd/relay dev
+
+test: ## Runs everything, as CI does
+	infra/test.sh
+
+test-unit: ## Runs the tests that need Go alone
+	go test ./...
+
+test-race: ## Runs them under the race detector (needs a C compiler)
+	go test -race ./shared/... ./infra/check/...
+
+fuzz: ## Fuzzes every parser of outside bytes for FUZZ_TIME each
+	infra/fuzz.sh $(FUZZ_TIME)
+
+localstack: ## Deploys to LocalStack on this machine and leaves it up; prints URL and key
+	infra/localstack/install.sh
+	infra/localstack/start.sh
+	infra/localstack/deploy.sh
+	@cat $(CACHE)/localstack/stack.env
+
+localstack-stop: ## Stops it
+	infra/localstack/stop.sh
+
+test-aws: ## Runs the conformance and end-to-end tests on the LocalStack that `make localstack` left up
+	infra/test.sh aws
+
+build: ## Builds the functions with sam
+	$(BUILD_ENV) sam build
+
+validate: ## Checks template.yaml
+	infra/localstack/install.sh
+	$(SAM) validate --lint
+	$(CACHE)/sam/bin/cfn-lint -c I -- template.yaml
+
+deploy: build ## Deploys to your AWS account; asks for the parameters
+	sam deploy --guided
+
+lint: $(GOLANGCI) ## Runs golangci-lint
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	GOBIN="$(CURDIR)/$(CACHE)/bin" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(CACHE)/bin/golangci-lint $@
+
+bench: ## Measures and stores the results in infra/bench/results
+	go run ./infra/bench
+
+clean: ## Removes what was built; keeps .relay, your data
+	rm -rf .aws-sam $(CACHE)

@@ -1,0 +1,52 @@
+// Command api is the Lambda function that serves the management API.
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"webhookrelay/shared/api"
+	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/config"
+	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/gateway"
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/registry"
+	"webhookrelay/shared/replay"
+	"webhookrelay/shared/sqsqueue"
+	"webhookrelay/shared/telemetry"
+)
+
+func main() {
+	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
+	env := config.FromEnvironment()
+	table, queueURL, keys := env.Table(), env.QueueURL(), env.Keys()
+	deadLetterURL, deadLetterARN := env.DeadLetters()
+	outbound, overlap := env.Outbound(), env.Overlap()
+	aws, err := awsenv.Config()
+	if err := errors.Join(env.Err(), err); err != nil {
+		log.Error("start failed", "error", err.Error())
+		os.Exit(1)
+	}
+	ids := id.NewSource()
+	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
+	queue := sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{
+		URL: queueURL, DeadLetterURL: deadLetterURL, DeadLetterARN: deadLetterARN,
+	})
+	past := history.History{Store: store}
+	handler := api.Handler(api.Config{Keys: keys, IDs: ids, Now: time.Now, Log: log}, api.Manage{
+		Registry: registry.New(registry.Config{
+			Store: store, IDs: ids, CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
+		}),
+		History:  past,
+		Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue},
+	})
+	lambda.Start(gateway.Serve(handler))
+}

@@ -1,0 +1,49 @@
+// Command sweeper is the Lambda function that a schedule runs every minute.
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/config"
+	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/sqsqueue"
+	"webhookrelay/shared/sweep"
+	"webhookrelay/shared/telemetry"
+)
+
+// reserve is kept of each invocation to note how far the walk got.
+const reserve = 10 * time.Second
+
+func main() {
+	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
+	env := config.FromEnvironment()
+	table, queueURL := env.Table(), env.QueueURL()
+	aws, err := awsenv.Config()
+	if err := errors.Join(env.Err(), err); err != nil {
+		log.Error("start failed", "error", err.Error())
+		os.Exit(1)
+	}
+	sweeper := sweep.Sweeper{
+		Store: dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+		Queue: sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
+		Now:   time.Now,
+		Log:   log,
+	}
+	lambda.Start(func(ctx context.Context) error {
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+			defer cancel()
+		}
+		return sweeper.Run(ctx)
+	})
+}

@@ -1,0 +1,287 @@
+package check_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"webhookrelay/shared/config"
+	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/retry"
+)
+
+// template is what these tests read of template.yaml. CloudFormation's short
+// functions (!Ref …) are YAML tags, which the types below pass over.
+type template struct {
+	Parameters map[string]struct {
+		Default  string `yaml:"Default"`
+		MinValue int    `yaml:"MinValue"`
+	} `yaml:"Parameters"`
+	Resources map[string]struct {
+		Type       string    `yaml:"Type"`
+		Properties yaml.Node `yaml:"Properties"`
+	} `yaml:"Resources"`
+}
+
+func readTemplate(t *testing.T) template {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parsed template
+	if err := yaml.Unmarshal(raw, &parsed); err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// properties decodes a resource's properties into target.
+func (tmpl template) properties(t *testing.T, name string, target any) {
+	t.Helper()
+	resource, ok := tmpl.Resources[name]
+	if !ok {
+		t.Fatalf("template.yaml has no %s", name)
+	}
+	if err := resource.Properties.Decode(target); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+type function struct {
+	CodeURI     string `yaml:"CodeUri"`
+	Timeout     int    `yaml:"Timeout"`
+	Environment struct {
+		Variables map[string]yaml.Node `yaml:"Variables"`
+	} `yaml:"Environment"`
+	Events map[string]struct {
+		Properties yaml.Node `yaml:"Properties"`
+	} `yaml:"Events"`
+}
+
+func (tmpl template) functions(t *testing.T) map[string]function {
+	t.Helper()
+	found := map[string]function{}
+	for name, resource := range tmpl.Resources {
+		if resource.Type == "AWS::Serverless::Function" {
+			var f function
+			tmpl.properties(t, name, &f)
+			found[strings.Trim(strings.TrimPrefix(f.CodeURI, "functions/"), "/")] = f
+		}
+	}
+	return found
+}
+
+func functionNames(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(root, "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+func TestEveryFunctionIsInTheTemplateAndBack(t *testing.T) {
+	t.Parallel()
+	var deployed []string
+	for name := range readTemplate(t).functions(t) {
+		deployed = append(deployed, name)
+	}
+	slices.Sort(deployed)
+	if diff := cmp.Diff(functionNames(t), deployed); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheTableIsTheOneTheCodeExpects(t *testing.T) {
+	t.Parallel()
+	type key struct {
+		Name string `yaml:"AttributeName"`
+		Type string `yaml:"KeyType"`
+	}
+	var table struct {
+		KeySchema              []key `yaml:"KeySchema"`
+		GlobalSecondaryIndexes []struct {
+			IndexName  string `yaml:"IndexName"`
+			KeySchema  []key  `yaml:"KeySchema"`
+			Projection struct {
+				ProjectionType string `yaml:"ProjectionType"`
+			} `yaml:"Projection"`
+		} `yaml:"GlobalSecondaryIndexes"`
+		TimeToLiveSpecification struct {
+			AttributeName string `yaml:"AttributeName"`
+			Enabled       bool   `yaml:"Enabled"`
+		} `yaml:"TimeToLiveSpecification"`
+	}
+	readTemplate(t).properties(t, "Table", &table)
+	if len(table.KeySchema) != 2 || len(table.GlobalSecondaryIndexes) != 1 || !table.TimeToLiveSpecification.Enabled {
+		t.Fatalf("table %+v", table)
+	}
+	index := table.GlobalSecondaryIndexes[0]
+	got := dynamo.Schema{
+		PartitionKey: table.KeySchema[0].Name, SortKey: table.KeySchema[1].Name,
+		TTLAttribute: table.TimeToLiveSpecification.AttributeName,
+		Index: dynamo.IndexSchema{
+			Name: index.IndexName, PartitionKey: index.KeySchema[0].Name, SortKey: index.KeySchema[1].Name,
+			Projection: index.Projection.ProjectionType,
+		},
+	}
+	if diff := cmp.Diff(dynamo.TableSchema, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+type queue struct {
+	VisibilityTimeout      int `yaml:"VisibilityTimeout"`
+	MessageRetentionPeriod int `yaml:"MessageRetentionPeriod"`
+}
+
+func TestTimesThatMustAgree(t *testing.T) {
+	t.Parallel()
+	tmpl := readTemplate(t)
+	functions := tmpl.functions(t)
+	var deliveries, dead queue
+	tmpl.properties(t, "DeliveryQueue", &deliveries)
+	tmpl.properties(t, "DeadLetterQueue", &dead)
+
+	// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
+	if timeout := functions["dispatcher"].Timeout; timeout <= 0 || deliveries.VisibilityTimeout < 6*timeout {
+		t.Errorf("visibility %d s is below six times the dispatcher's timeout of %d s", deliveries.VisibilityTimeout, timeout)
+	}
+	// A repeat must not take an idempotency key over from a request that still runs.
+	if timeout := time.Duration(functions["ingest"].Timeout) * time.Second; timeout <= 0 || timeout >= ingest.Lease {
+		t.Errorf("ingest may run for %s, its lease is %s", timeout, ingest.Lease)
+	}
+	if dead.MessageRetentionPeriod != 14*86_400 || deliveries.MessageRetentionPeriod >= dead.MessageRetentionPeriod {
+		t.Errorf("messages are kept %d s, dead letters %d s", deliveries.MessageRetentionPeriod, dead.MessageRetentionPeriod)
+	}
+	schedule, err := retry.ParseSchedule(tmpl.Parameters["RetrySchedule"].Default)
+	if err != nil || tmpl.Parameters["RetrySchedule"].Default != retry.DefaultSchedule {
+		t.Errorf("default schedule %v, %v", schedule, err)
+	}
+	var total time.Duration
+	for _, wait := range schedule {
+		total += wait * 6 / 5 // with all its jitter
+	}
+	kept := time.Duration(deliveries.MessageRetentionPeriod) * time.Second
+	if total >= kept {
+		t.Errorf("retries take up to %s, messages are kept %s", total, kept)
+	}
+	// An event must outlive its message in both queues, and the retries after a redrive.
+	needed := kept + 14*24*time.Hour + total
+	for what, days := range map[string]int{"EventRetentionDays": tmpl.Parameters["EventRetentionDays"].MinValue, "config": config.MinRetentionDays} {
+		if time.Duration(days)*24*time.Hour < needed {
+			t.Errorf("%s allows %d days, a redrive may need %s", what, days, needed)
+		}
+	}
+	fuse, err := strconv.Atoi(tmpl.Parameters["MaxReceiveCount"].Default)
+	if err != nil || fuse < 2*(len(schedule)+1) {
+		t.Errorf("%d receives leave no slack for %d attempts", fuse, len(schedule)+1)
+	}
+}
+
+func TestTheEventSourceMappingReportsEachMessage(t *testing.T) {
+	t.Parallel()
+	var mapping struct {
+		BatchSize             int      `yaml:"BatchSize"`
+		FunctionResponseTypes []string `yaml:"FunctionResponseTypes"`
+		ScalingConfig         struct {
+			MaximumConcurrency yaml.Node `yaml:"MaximumConcurrency"`
+		} `yaml:"ScalingConfig"`
+		FilterCriteria yaml.Node `yaml:"FilterCriteria"`
+	}
+	for _, event := range readTemplate(t).functions(t)["dispatcher"].Events {
+		if err := event.Properties.Decode(&mapping); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(mapping.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || mapping.BatchSize != 10 {
+		t.Errorf("mapping %+v", mapping)
+	}
+	if mapping.ScalingConfig.MaximumConcurrency.IsZero() {
+		t.Error("without MaximumConcurrency throttled batches spend receives")
+	}
+	if !mapping.FilterCriteria.IsZero() {
+		t.Error("a filter deletes what it does not match")
+	}
+}
+
+// Each function gets exactly the variables its main reads.
+func TestEnvironmentsHoldWhatTheFunctionsRead(t *testing.T) {
+	t.Parallel()
+	variables := variablesByReader(t)
+	for name, f := range readTemplate(t).functions(t) {
+		var given []string
+		for variable := range f.Environment.Variables {
+			given = append(given, variable)
+		}
+		slices.Sort(given)
+		var read []string
+		for _, method := range configCalls(t, name) {
+			read = append(read, variables[method]...)
+		}
+		slices.Sort(read)
+		if diff := cmp.Diff(slices.Compact(read), given); diff != "" {
+			t.Errorf("functions/%s reads (-) and template.yaml gives (+): %s", name, diff)
+		}
+	}
+}
+
+// variablesByReader maps each method of config.Source to the RELAY_ variables
+// its body names.
+func variablesByReader(t *testing.T) map[string][]string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "shared/config/config.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	variables := map[string][]string{}
+	for _, declaration := range parsed.Decls {
+		method, ok := declaration.(*ast.FuncDecl)
+		if !ok || method.Recv == nil {
+			continue
+		}
+		ast.Inspect(method, func(node ast.Node) bool {
+			if literal, ok := node.(*ast.BasicLit); ok && strings.HasPrefix(literal.Value, `"RELAY_`) {
+				name, _ := strconv.Unquote(literal.Value)
+				variables[method.Name.Name] = append(variables[method.Name.Name], name)
+			}
+			return true
+		})
+	}
+	return variables
+}
+
+// configCalls lists the methods that a function's main calls on env.
+func configCalls(t *testing.T, name string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "functions", name, "main.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []string
+	ast.Inspect(parsed, func(node ast.Node) bool {
+		if selector, ok := node.(*ast.SelectorExpr); ok {
+			if receiver, ok := selector.X.(*ast.Ident); ok && receiver.Name == "env" {
+				calls = append(calls, selector.Sel.Name)
+			}
+		}
+		return true
+	})
+	return calls
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"webhookrelay/shared/api"
+	"webhookrelay/shared/auth"
+	"webhookrelay/shared/config"
+	"webhookrelay/shared/dispatch"
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/registry"
+	"webhookrelay/shared/replay"
+	"webhookrelay/shared/retry"
+	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/sender"
+	"webhookrelay/shared/sqlite"
+	"webhookrelay/shared/sweep"
+	"webhookrelay/shared/telemetry"
+)
+
+// receiveSlack is how many receives a message may have beyond its attempts:
+// what crashes and store failures use up before SQS would call it dead.
+const receiveSlack = 10
+
+// drainTime bounds how long a stop waits for attempts under way.
+const drainTime = 20 * time.Second
+
+type devCommand struct {
+	Listen        string   `default:"127.0.0.1:8080" env:"RELAY_LISTEN" help:"Address to serve on; port 0 picks a free one."`
+	Data          string   `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
+	AdminKey      string   `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
+	RetrySchedule string   `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
+	AllowCIDR     []string `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
+	RetentionDays int      `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
+	LogLevel      string   `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
+}
+
+// loopback is what endpoints may use by default on a laptop besides public addresses.
+const loopback = "127.0.0.0/8,::1/128"
+
+// Run serves until SIGINT or SIGTERM, then lets attempts under way finish.
+func (c devCommand) Run() error {
+	schedule, err := retry.ParseSchedule(c.RetrySchedule)
+	if err != nil {
+		return fmt.Errorf("--retry-schedule: %w", err)
+	}
+	policy, err := c.outbound()
+	if err != nil {
+		return fmt.Errorf("--allow-cidr: %w", err)
+	}
+	if c.RetentionDays < config.MinRetentionDays {
+		return fmt.Errorf("--retention-days: must be at least %d", config.MinRetentionDays)
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Data), 0o700); err != nil {
+		return err
+	}
+	key, err := c.adminKey()
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.Open(sqlite.Config{Path: c.Data, MaxReceives: len(schedule) + 1 + receiveSlack})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--listen: %w", err), store.Close())
+	}
+	relay := newRelay(c, store, schedule, policy, key, "http://"+listener.Addr().String())
+	return errors.Join(relay.serve(listener), store.Close())
+}
+
+// outbound is the policy for endpoints. Only the default allows plain http to
+// public addresses.
+func (c devCommand) outbound() (safedial.Policy, error) {
+	if len(c.AllowCIDR) > 0 {
+		allow, err := safedial.ParseCIDRs(strings.Join(c.AllowCIDR, ","))
+		return safedial.Policy{Allow: allow}, err
+	}
+	allow, err := safedial.ParseCIDRs(loopback)
+	return safedial.Policy{Allow: allow, AnyPort: true}, err
+}
+
+// adminKey is the one given, or one made at the first start and kept beside the data.
+func (c devCommand) adminKey() (string, error) {
+	if c.AdminKey != "" {
+		if len(c.AdminKey) < auth.MinKeyLength {
+			return "", fmt.Errorf("RELAY_ADMIN_KEY: must be at least %d characters", auth.MinKeyLength)
+		}
+		return c.AdminKey, nil
+	}
+	path := filepath.Join(filepath.Dir(c.Data), "admin-key")
+	kept, err := os.ReadFile(path)
+	if key := strings.TrimSpace(string(kept)); err == nil && key != "" {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	key := auth.NewKey()
+	return key, os.WriteFile(path, []byte(key+"\n"), 0o600)
+}
+
+// relay is the whole relay in one process: what four Lambda functions, a table
+// and two queues are in a deployment.
+type relay struct {
+	command    devCommand
+	url, key   string
+	handler    http.Handler
+	dispatcher *dispatch.Dispatcher
+	sweeper    sweep.Sweeper
+	store      *sqlite.Store
+	queue      *sqlite.Queue
+	demo       *demo
+	log        *slog.Logger
+}
+
+func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, policy safedial.Policy, key, url string) *relay {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked by the flag's enum
+	log := telemetry.NewLogger(os.Stderr, level)
+	ids := id.NewSource()
+	queue := store.Queue()
+	past := history.History{Store: store}
+	endpoints := registry.New(registry.Config{
+		Store: store, IDs: ids, CheckURL: policy.CheckURL, Overlap: config.DefaultOverlap, Now: time.Now,
+	})
+	ingester := ingest.New(ingest.Config{
+		Store: store, Queue: queue, IDs: ids, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour,
+		Now: time.Now, Sleep: ingest.Sleep, Log: log,
+	})
+	demo := newDemo(endpoints, url)
+	mux := http.NewServeMux()
+	mux.Handle("/demo", demo)
+	mux.Handle("/demo/", demo)
+	mux.Handle("/", api.Handler(
+		api.Config{Keys: auth.Keys{Admin: auth.DigestOf(key)}, IDs: ids, Now: time.Now, Log: log},
+		api.Accept{Ingester: ingester},
+		api.Manage{Registry: endpoints, History: past, Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue}},
+	))
+	return &relay{
+		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
+		dispatcher: dispatch.New(dispatch.Config{
+			Store: store, Queue: queue, Sender: sender.New(policy, sender.DefaultTimeout, time.Now),
+			Policy: retry.Policy{Schedule: schedule, Rand: rand.Float64}, Now: time.Now, Log: log,
+		}),
+		sweeper: sweep.Sweeper{Store: store, Queue: queue, Now: time.Now, Log: log},
+	}
+}
+
+func (r *relay) serve(listener net.Listener) error {
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	server := &http.Server{Handler: r.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	mapping := newMapping(r.queue, r.dispatcher, r.log)
+	running := make(chan struct{})
+	go func() { defer close(running); mapping.run(stop) }()
+	go r.sweepEveryMinute(stop)
+
+	r.greet(r.demo.register(stop))
+	var err error
+	select {
+	case err = <-failed:
+		cancel()
+	case <-stop.Done():
+		fmt.Println("stopping: attempts under way may finish")
+	}
+	// A second signal ends the process at once.
+	cancel()
+	drain, done := context.WithTimeout(context.Background(), drainTime)
+	defer done()
+	if shutdownErr := server.Shutdown(drain); shutdownErr != nil && err == nil {
+		err = shutdownErr
+	}
+	select {
+	case <-running:
+	case <-drain.Done():
+		r.log.Warn("attempts were cut short; they are made again at the next start")
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// sweepEveryMinute is the schedule that runs the sweeper in a deployment, and
+// what DynamoDB's TTL does there.
+func (r *relay) sweepEveryMinute(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if err := r.sweeper.Run(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("sweep failed", "error", err.Error())
+		}
+		if _, err := r.store.Sweep(ctx, 10_000); err != nil && ctx.Err() == nil {
+			r.log.Error("expired rows not removed", "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *relay) greet(demoErr error) {
+	fmt.Printf("webhook relay   %s   (data in %s)\nadmin key       %s\n\n", r.url, r.command.Data, r.key)
+	if demoErr != nil {
+		fmt.Printf("The demo receiver is off: %v\n", demoErr)
+		return
+	}
+	fmt.Printf(`Send a first event:
+
+  curl -X POST %s/v1/tenants/%s/events \
+    -H 'Authorization: Bearer %s' \
+    -H 'Content-Type: application/json' \
+    -d '{"type":"order.placed","data":{"order":"1001","total":"19.90"}}'
+
+The demo receiver verifies what arrives and shows it below and at %s/demo
+
+`, r.url, demoTenant, r.key, r.url)
+}

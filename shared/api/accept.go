@@ -1,0 +1,98 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/webhook"
+)
+
+// Accept is the route that takes events.
+type Accept struct{ Ingester *ingest.Ingester }
+
+func (a Accept) routes() []route {
+	return []route{{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events", handle: a.postEvent}}
+}
+
+// envelopeAllowance is what a request may hold besides its data, in bytes.
+const envelopeAllowance = 16 << 10
+
+func (a Accept) postEvent(w http.ResponseWriter, r *http.Request) error {
+	request, err := readEvent(r)
+	if err != nil {
+		return err
+	}
+	accepted, err := a.Ingester.Accept(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusAccepted, acceptedView{
+		ID: accepted.ID, Type: accepted.Type, Timestamp: timestamp(accepted.Timestamp), Deliveries: accepted.Deliveries,
+	})
+	return nil
+}
+
+// readEvent reads and checks one event to accept.
+func readEvent(r *http.Request) (ingest.Request, error) {
+	request := ingest.Request{Tenant: tenantOf(r), IdempotencyKey: r.Header.Get("Idempotency-Key")}
+	err := decode(r, webhook.MaxDataBytes+envelopeAllowance, fields{
+		"type":      into("type", "a string", &request.Type),
+		"id":        into("id", "a string", &request.ID),
+		"timestamp": intoTime("timestamp", &request.Timestamp),
+		"data":      func(raw json.RawMessage) error { request.Data = raw; return nil },
+	})
+	if err != nil {
+		return request, err
+	}
+	return request, checkEvent(request)
+}
+
+func checkEvent(request ingest.Request) error {
+	if request.Type == "" {
+		return &webhook.Invalid{Field: "type", Reason: "is required"}
+	}
+	if err := webhook.CheckEventType("type", string(request.Type)); err != nil {
+		return err
+	}
+	if request.Data == nil {
+		return &webhook.Invalid{Field: "data", Reason: "is required: the event's JSON value"}
+	}
+	if len(request.Data) > webhook.MaxDataBytes {
+		return tooLarge(fmt.Sprintf("data is %d bytes; at most %d are taken. Send a link to what is larger.", len(request.Data), webhook.MaxDataBytes))
+	}
+	if request.ID != "" {
+		if err := webhook.CheckID("id", string(request.ID)); err != nil {
+			return err
+		}
+		if _, made := id.RefOf(request.ID); made {
+			return &webhook.Invalid{Field: "id", Reason: "has the form of ids that the relay makes; choose another form"}
+		}
+	}
+	if len(request.IdempotencyKey) > ingest.MaxKeyLength {
+		return &webhook.Invalid{Field: "Idempotency-Key", Reason: fmt.Sprintf("must be at most %d bytes", ingest.MaxKeyLength)}
+	}
+	return webhook.CheckText("Idempotency-Key", request.IdempotencyKey, ingest.MaxKeyLength)
+}
+
+type acceptedView struct {
+	ID         webhook.EventID   `json:"id"`
+	Type       webhook.EventType `json:"type"`
+	Timestamp  timestamp         `json:"timestamp"`
+	Deliveries int               `json:"deliveries"`
+}
+
+func tenantOf(r *http.Request) webhook.TenantID { return webhook.TenantID(r.PathValue("tenant")) }
+
+// timestamp is written as RFC 3339 in UTC with milliseconds, and as null when zero.
+type timestamp time.Time
+
+func (t timestamp) MarshalJSON() ([]byte, error) {
+	if time.Time(t).IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(`"` + time.Time(t).UTC().Format(ingest.TimestampFormat) + `"`), nil
+}

@@ -1,0 +1,190 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"webhookrelay/shared/webhook"
+)
+
+// maxBody bounds a request's body where no payload is expected, in bytes.
+const maxBody = 64 << 10
+
+// fields reads a JSON object's members, each by the function under its name.
+type fields map[string]func(raw json.RawMessage) error
+
+// decode reads the request's JSON object of at most limit bytes strictly: an
+// unknown or repeated member, a wrong type and anything after the object are
+// refused by name. Each member's bytes reach its function untouched.
+func decode(r *http.Request, limit int64, members fields) error {
+	body, err := readBody(r, limit)
+	if err != nil {
+		return err
+	}
+	return decodeObject(body, members)
+}
+
+// decodeOptional is decode for a request that may come without a body.
+func decodeOptional(r *http.Request, members fields) error {
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	return decode(r, maxBody, members)
+}
+
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	contentType := r.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
+		return nil, problem(http.StatusUnsupportedMediaType, "unsupported-media-type", "Unsupported media type",
+			"Send JSON with the header 'Content-Type: application/json'.")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "unreadable-body", "The body could not be read", "The connection broke off. Send the request again.")
+	}
+	if int64(len(body)) > limit {
+		return nil, tooLarge(fmt.Sprintf("The request body is larger than %d bytes.", limit))
+	}
+	return body, nil
+}
+
+func tooLarge(detail string) error {
+	return problem(http.StatusRequestEntityTooLarge, "too-large", "Payload too large", detail)
+}
+
+func malformed(detail string) error {
+	return problem(http.StatusBadRequest, "malformed-json", "Malformed JSON", detail)
+}
+
+func decodeObject(body []byte, members fields) error {
+	if !utf8.Valid(body) {
+		return malformed("The body is not valid UTF-8.")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+		return malformed("The body must be one JSON object.")
+	}
+	seen := make(map[string]bool, len(members))
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return syntax(err)
+		}
+		name, _ := token.(string)
+		read, known := members[name]
+		if !known {
+			return &webhook.Invalid{Field: name, Reason: "is not a field of this request"}
+		}
+		if seen[name] {
+			return &webhook.Invalid{Field: name, Reason: "is given twice"}
+		}
+		seen[name] = true
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err != nil {
+			return syntax(err)
+		}
+		if err := read(raw); err != nil {
+			return err
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return syntax(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return malformed("Something follows the JSON object.")
+	}
+	return nil
+}
+
+func syntax(err error) error {
+	var at *json.SyntaxError
+	if errors.As(err, &at) {
+		return malformed(fmt.Sprintf("At byte %d: %s.", at.Offset, at.Error()))
+	}
+	return malformed("The JSON object is incomplete.")
+}
+
+// into reads a member into target; want names the JSON type in an error.
+func into[T any](field, want string, target *T) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		var value *T
+		if err := json.Unmarshal(raw, &value); err != nil || value == nil {
+			return &webhook.Invalid{Field: field, Reason: "must be " + want}
+		}
+		*target = *value
+		return nil
+	}
+}
+
+// intoPointer is into for a member that may be left out.
+func intoPointer[T any](field, want string, target **T) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		*target = new(T)
+		return into(field, want, *target)(raw)
+	}
+}
+
+// intoTime reads an RFC 3339 timestamp.
+func intoTime(field string, target *time.Time) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return &webhook.Invalid{Field: field, Reason: "must be an RFC 3339 string such as 2026-01-31T12:00:00Z"}
+		}
+		parsed, err := time.Parse(time.RFC3339, text)
+		if err != nil || parsed.UTC().Year() < 1970 || parsed.UTC().Year() > 9999 {
+			return &webhook.Invalid{Field: field, Reason: "must be an RFC 3339 string such as 2026-01-31T12:00:00Z"}
+		}
+		*target = parsed
+		return nil
+	}
+}
+
+// query returns the request's parameters, refusing any but those named, so that
+// a misspelt filter does not silently match everything.
+func query(r *http.Request, names ...string) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, &webhook.Invalid{Field: "query", Reason: "is not well formed"}
+	}
+	for name, given := range values {
+		if !slices.Contains(names, name) {
+			return nil, &webhook.Invalid{Field: name, Reason: "is not a parameter of this list"}
+		}
+		if len(given) > 1 {
+			return nil, &webhook.Invalid{Field: name, Reason: "is given twice"}
+		}
+	}
+	return values, nil
+}
+
+// Bounds of a list's limit.
+const (
+	defaultLimit = 50
+	maxLimit     = 250
+)
+
+// page reads limit and cursor for the list named kind.
+func page(values url.Values, kind string) (webhook.Page, error) {
+	p := webhook.Page{Limit: defaultLimit}
+	if text := values.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLimit {
+			return p, &webhook.Invalid{Field: "limit", Reason: fmt.Sprintf("must be a number from 1 to %d", maxLimit)}
+		}
+		p.Limit = n
+	}
+	after, err := decodeCursor(values.Get("cursor"), kind)
+	p.After = after
+	return p, err
+}

@@ -1,0 +1,241 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"webhookrelay/shared/registry"
+	"webhookrelay/shared/signature"
+	"webhookrelay/shared/webhook"
+)
+
+type tenantView struct {
+	ID        webhook.TenantID `json:"id"`
+	Name      string           `json:"name"`
+	CreatedAt timestamp        `json:"created_at"`
+}
+
+func viewTenant(t webhook.Tenant) tenantView {
+	return tenantView{t.ID, t.Name, timestamp(t.CreatedAt)}
+}
+
+func (m Manage) putTenant(w http.ResponseWriter, r *http.Request) error {
+	var name string
+	if err := decodeOptional(r, fields{"name": into("name", "a string", &name)}); err != nil {
+		return err
+	}
+	tenant, created, err := m.Registry.PutTenant(r.Context(), tenantOf(r), name)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	writeJSON(w, status, viewTenant(tenant))
+	return nil
+}
+
+func (m Manage) getTenant(w http.ResponseWriter, r *http.Request) error {
+	tenant, err := m.Registry.Store.Tenant(r.Context(), tenantOf(r))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, viewTenant(tenant))
+	return nil
+}
+
+func (m Manage) listTenants(w http.ResponseWriter, r *http.Request) error {
+	p, err := listPage(r, "tenants")
+	if err != nil {
+		return err
+	}
+	tenants, next, err := m.Registry.Store.Tenants(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, newList("tenants", next, tenants, viewTenant))
+	return nil
+}
+
+// listPage reads the parameters of a list without filters.
+func listPage(r *http.Request, kind string) (webhook.Page, error) {
+	values, err := query(r, "limit", "cursor")
+	if err != nil {
+		return webhook.Page{}, err
+	}
+	return page(values, kind)
+}
+
+type endpointView struct {
+	ID             webhook.EndpointID    `json:"id"`
+	URL            string                `json:"url"`
+	Description    string                `json:"description"`
+	EventTypes     []webhook.Pattern     `json:"event_types"`
+	State          webhook.EndpointState `json:"state"`
+	DisabledReason webhook.Reason        `json:"disabled_reason,omitempty"`
+	Signature      webhook.Scheme        `json:"signature"`
+	CreatedAt      timestamp             `json:"created_at"`
+	UpdatedAt      timestamp             `json:"updated_at"`
+}
+
+func viewEndpoint(e webhook.Endpoint) endpointView {
+	types := e.EventTypes
+	if types == nil {
+		types = []webhook.Pattern{}
+	}
+	return endpointView{
+		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: types, State: e.State,
+		DisabledReason: e.DisabledReason, Signature: e.Scheme,
+		CreatedAt: timestamp(e.CreatedAt), UpdatedAt: timestamp(e.UpdatedAt),
+	}
+}
+
+func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
+	var n registry.NewEndpoint
+	err := decode(r, maxBody, fields{
+		"id":          into("id", "a string", &n.ID),
+		"url":         into("url", "a string", &n.URL),
+		"description": into("description", "a string", &n.Description),
+		"event_types": into("event_types", "a list of strings", &n.EventTypes),
+		"signature":   into("signature", "a string", &n.Scheme),
+	})
+	if err != nil {
+		return err
+	}
+	endpoint, err := m.Registry.CreateEndpoint(r.Context(), tenantOf(r), n)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusCreated, viewEndpoint(endpoint))
+	return nil
+}
+
+func (m Manage) listEndpoints(w http.ResponseWriter, r *http.Request) error {
+	p, err := listPage(r, "endpoints")
+	if err != nil {
+		return err
+	}
+	if err := m.tenantExists(r); err != nil {
+		return err
+	}
+	endpoints, next, err := m.Registry.Store.Endpoints(r.Context(), tenantOf(r), p)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, newList("endpoints", next, endpoints, viewEndpoint))
+	return nil
+}
+
+func endpointOf(r *http.Request) webhook.EndpointID {
+	return webhook.EndpointID(r.PathValue("endpoint"))
+}
+
+func (m Manage) endpoint(r *http.Request) (webhook.Endpoint, error) {
+	return m.Registry.Store.Endpoint(r.Context(), tenantOf(r), endpointOf(r))
+}
+
+func (m Manage) getEndpoint(w http.ResponseWriter, r *http.Request) error {
+	endpoint, err := m.endpoint(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, viewEndpoint(endpoint))
+	return nil
+}
+
+func (m Manage) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
+	var c registry.EndpointChange
+	err := decode(r, maxBody, fields{
+		"url":         intoPointer("url", "a string", &c.URL),
+		"description": intoPointer("description", "a string", &c.Description),
+		"event_types": intoPointer("event_types", "a list of strings", &c.EventTypes),
+		"state":       intoPointer("state", "a string", &c.State),
+	})
+	if err != nil {
+		return err
+	}
+	endpoint, err := m.Registry.ChangeEndpoint(r.Context(), tenantOf(r), endpointOf(r), c)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, viewEndpoint(endpoint))
+	return nil
+}
+
+func (m Manage) deleteEndpoint(w http.ResponseWriter, r *http.Request) error {
+	if err := m.Registry.Store.DeleteEndpoint(r.Context(), tenantOf(r), endpointOf(r)); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// secretView shows what a receiver verifies with: the HMAC secret, or the
+// public half of an ed25519 key.
+type secretView struct {
+	Secret    string `json:"secret,omitempty"`
+	PublicKey string `json:"public_key,omitempty"`
+	// PreviousExpiresAt is when the last of the older secrets stops signing.
+	PreviousExpiresAt *timestamp `json:"previous_expires_at,omitempty"`
+}
+
+func viewSecret(e webhook.Endpoint, now time.Time) (secretView, error) {
+	var view secretView
+	active := e.ActiveSecrets(now)
+	if len(active) == 0 {
+		return view, webhook.ErrNotFound
+	}
+	current := active[0].Value
+	if e.Scheme == webhook.SchemeEd25519 {
+		public, err := signature.PublicKey(current)
+		if err != nil {
+			return view, err
+		}
+		view.PublicKey = public
+	} else {
+		view.Secret = current
+	}
+	for _, old := range active[1:] {
+		if view.PreviousExpiresAt == nil || old.ExpiresAt.After(time.Time(*view.PreviousExpiresAt)) {
+			expires := timestamp(old.ExpiresAt)
+			view.PreviousExpiresAt = &expires
+		}
+	}
+	return view, nil
+}
+
+func (m Manage) getSecret(w http.ResponseWriter, r *http.Request) error {
+	endpoint, err := m.endpoint(r)
+	if err != nil {
+		return err
+	}
+	return m.writeSecret(w, endpoint)
+}
+
+func (m Manage) rotateSecret(w http.ResponseWriter, r *http.Request) error {
+	var seconds *int64
+	if err := decodeOptional(r, fields{"overlap_seconds": intoPointer("overlap_seconds", "a whole number of seconds", &seconds)}); err != nil {
+		return err
+	}
+	var overlap *time.Duration
+	if seconds != nil {
+		// Bounded before the multiplication, which could overflow; registry says what is allowed.
+		d := time.Duration(max(-1, min(*seconds, int64(2*registry.MaxOverlap/time.Second)))) * time.Second
+		overlap = &d
+	}
+	endpoint, err := m.Registry.RotateSecret(r.Context(), tenantOf(r), endpointOf(r), overlap)
+	if err != nil {
+		return err
+	}
+	return m.writeSecret(w, endpoint)
+}
+
+func (m Manage) writeSecret(w http.ResponseWriter, endpoint webhook.Endpoint) error {
+	view, err := viewSecret(endpoint, m.Registry.Now())
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, view)
+	return nil
+}

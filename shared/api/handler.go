@@ -1,0 +1,98 @@
+// Package api is the relay over HTTP: resources as JSON, errors as RFC 9457
+// problems. openapi.yaml beside it describes every route, and a test holds the
+// two together.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"webhookrelay/shared/auth"
+	"webhookrelay/shared/id"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// Config holds what every route needs.
+type Config struct {
+	Keys auth.Keys
+	IDs  *id.Source
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// route is one operation. Pattern is a path of net/http.ServeMux.
+type route struct {
+	method, pattern string
+	handle          func(w http.ResponseWriter, r *http.Request) error
+	// public: answered without an API key.
+	public bool
+}
+
+// Group is a set of routes that one function serves.
+type Group interface{ routes() []route }
+
+// Handler serves the groups' routes. All but the public ones ask for an API key.
+func Handler(c Config, groups ...Group) http.Handler {
+	mux := http.NewServeMux()
+	for _, group := range groups {
+		for _, route := range group.routes() {
+			mux.HandleFunc(route.method+" "+route.pattern, func(w http.ResponseWriter, r *http.Request) {
+				var err error
+				if !route.public {
+					err = c.Keys.Authenticate(r)
+				}
+				if err == nil {
+					err = route.handle(w, r)
+				}
+				if err != nil {
+					writeError(w, r, c.Log, err)
+				}
+			})
+		}
+	}
+	return c.outermost(mux)
+}
+
+// outermost gives each request an id, answers unknown paths and methods with a
+// problem instead of the mux's plain text, and turns a panic into a 500.
+func (c Config) outermost(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(headerRequestID, c.IDs.ULID(c.Now()))
+		defer func() {
+			if v := recover(); v != nil {
+				c.Log.ErrorContext(r.Context(), "panic", "value", v, "path", r.URL.Path, "stack", string(debug.Stack()))
+				writeError(w, r, c.Log, problem(http.StatusInternalServerError, "internal", "Internal error",
+					"The relay could not handle the request. Try again; the operator finds the cause in the log."))
+			}
+		}()
+		if _, pattern := mux.Handler(r); pattern == "" {
+			writeError(w, r, c.Log, noRoute(mux, w, r))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// noRoute says whether the path or only the method is unknown, as the mux sees it.
+func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) error {
+	answer := probe{header: make(http.Header)}
+	mux.ServeHTTP(&answer, r)
+	if allow := answer.header.Get("Allow"); answer.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", allow)
+		return problem(http.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed", "This address takes "+allow+".")
+	}
+	return problem(http.StatusNotFound, "not-found", "Not found", "There is no such address. GET /openapi.yaml lists all.")
+}
+
+// probe is a response that nobody reads but for its head.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }

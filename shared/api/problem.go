@@ -1,0 +1,133 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"webhookrelay/shared/auth"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/replay"
+	"webhookrelay/shared/webhook"
+)
+
+// Problem is an RFC 9457 error document. Its detail says what to do.
+type Problem struct {
+	// Type is "urn:webhookrelay:problem:" and a stable code.
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Field names the part of the request that is wrong.
+	Field string `json:"field,omitempty"`
+
+	retryAfter int
+}
+
+func problem(status int, code, title, detail string) *Problem {
+	return &Problem{Type: "urn:webhookrelay:problem:" + code, Title: title, Status: status, Detail: detail}
+}
+
+func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// problems is the one table from errors to statuses. The first match counts;
+// what matches nothing is an internal error, whose text only the log gets.
+var problems = []struct {
+	err     error
+	problem Problem
+}{
+	{auth.ErrUnauthenticated, Problem{
+		Type: "unauthenticated", Status: http.StatusUnauthorized, Title: "No valid API key",
+		Detail: "Send the header 'Authorization: Bearer <key>' with a key of this relay.",
+	}},
+	{webhook.ErrNotFound, Problem{
+		Type: "not-found", Status: http.StatusNotFound, Title: "Not found",
+		Detail: "There is nothing under this address: check the tenant and the id. Events expire after their retention.",
+	}},
+	{webhook.ErrExists, Problem{
+		Type: "already-exists", Status: http.StatusConflict, Title: "Already exists",
+		Detail: "The id is taken. Choose another, or change the existing one with PATCH.",
+	}},
+	{webhook.ErrConflict, Problem{
+		Type: "conflict", Status: http.StatusConflict, Title: "Changed meanwhile",
+		Detail: "Someone else changed it at the same time. Read it and try again.",
+	}},
+	{webhook.ErrBadCursor, Problem{
+		Type: "invalid-field", Status: http.StatusBadRequest, Title: "Invalid request", Field: "cursor",
+		Detail: "cursor is not one this list returned as next_cursor. Begin again without it.",
+	}},
+	{webhook.ErrMoveRunning, Problem{
+		Type: "redrive-running", Status: http.StatusConflict, Title: "A redrive is running",
+		Detail: "The dead-letter queue is being redriven already. GET /v1/dead-letters shows its progress.",
+	}},
+	{replay.ErrCancelled, Problem{
+		Type: "delivery-cancelled", Status: http.StatusConflict, Title: "The delivery was cancelled",
+		Detail: "Its endpoint was deleted, so there is nowhere to send it.",
+	}},
+	{ingest.ErrKeyReused, Problem{
+		Type: "key-reused", Status: http.StatusConflict, Title: "Key used with another request",
+		Detail: "The Idempotency-Key or event id belongs to an event with another body. Use a new one for a new event.",
+	}},
+	{ingest.ErrInProgress, Problem{
+		Type: "in-progress", Status: http.StatusServiceUnavailable, Title: "A request with the same key is in progress",
+		Detail: "Send the same request again in a moment to get its answer.", retryAfter: 2,
+	}},
+	{ingest.ErrUnavailable, Problem{
+		Type: "unavailable", Status: http.StatusServiceUnavailable, Title: "The event was not accepted",
+		Detail: "It could not be stored and queued. Send it again, with the same Idempotency-Key if it had one.", retryAfter: 1,
+	}},
+}
+
+// problemOf turns any error into the problem its caller may see.
+func problemOf(err error) *Problem {
+	var known *Problem
+	if errors.As(err, &known) {
+		return known
+	}
+	var bad *webhook.Invalid
+	if errors.As(err, &bad) {
+		p := problem(http.StatusBadRequest, "invalid-field", "Invalid request", bad.Error()+".")
+		p.Field = bad.Field
+		return p
+	}
+	for _, row := range problems {
+		if errors.Is(err, row.err) {
+			p := row.problem
+			p.Type = "urn:webhookrelay:problem:" + p.Type
+			return &p
+		}
+	}
+	return problem(http.StatusInternalServerError, "internal", "Internal error",
+		"The relay could not handle the request. Try again; the operator finds the cause in the log.")
+}
+
+// writeError answers with err's problem, and logs what the caller may not see.
+func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
+			"status", p.Status, "request_id", w.Header().Get(headerRequestID), "error", err.Error())
+	}
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="webhook relay"`)
+	}
+	if p.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	write(w, "application/problem+json", p.Status, p)
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	write(w, "application/json", status, value)
+}
+
+func write(w http.ResponseWriter, contentType string, status int, value any) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // the client is gone; nothing is left to say
+}

@@ -1,0 +1,148 @@
+// Package config reads a function's settings from its environment, once, at
+// start. All faults are reported together, each with the variable's name and
+// what would be right. template.yaml sets the variables; README and
+// infra/docs/configuration.md explain them.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"webhookrelay/shared/auth"
+	"webhookrelay/shared/retry"
+	"webhookrelay/shared/safedial"
+)
+
+// Defaults where a variable may be left out.
+const (
+	DefaultRetentionDays = 30
+	DefaultOverlap       = 24 * time.Hour
+)
+
+// MinRetentionDays keeps an event longer than its message can live: 4 days in
+// the delivery queue, 14 in the dead-letter queue, and a schedule after that.
+// A redrive that found no event could deliver nothing.
+const MinRetentionDays = 20
+
+// Source reads variables and collects faults.
+type Source struct {
+	lookup func(string) (string, bool)
+	faults []error
+}
+
+// FromEnvironment reads the process's own environment.
+func FromEnvironment() *Source { return &Source{lookup: os.LookupEnv} }
+
+// From reads variables through lookup.
+func From(lookup func(string) (string, bool)) *Source { return &Source{lookup: lookup} }
+
+// Err returns every fault found so far as one error, or nil.
+func (s *Source) Err() error {
+	if len(s.faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("configuration: %w", errors.Join(s.faults...))
+}
+
+func (s *Source) fault(name string, format string, args ...any) {
+	s.faults = append(s.faults, fmt.Errorf("%s %s", name, fmt.Sprintf(format, args...)))
+}
+
+func (s *Source) text(name string) string {
+	value, _ := s.lookup(name)
+	return strings.TrimSpace(value)
+}
+
+func (s *Source) required(name string) string {
+	value := s.text(name)
+	if value == "" {
+		s.fault(name, "is not set")
+	}
+	return value
+}
+
+// Table returns RELAY_TABLE, the DynamoDB table's name.
+func (s *Source) Table() string { return s.required("RELAY_TABLE") }
+
+// QueueURL returns RELAY_QUEUE_URL, the delivery queue's URL.
+func (s *Source) QueueURL() string { return s.required("RELAY_QUEUE_URL") }
+
+// DeadLetters returns RELAY_DLQ_URL and RELAY_DLQ_ARN of the dead-letter queue.
+func (s *Source) DeadLetters() (url, arn string) {
+	return s.required("RELAY_DLQ_URL"), s.required("RELAY_DLQ_ARN")
+}
+
+// Keys returns the API keys that RELAY_ADMIN_KEY_SHA256 names.
+func (s *Source) Keys() auth.Keys {
+	text := s.required("RELAY_ADMIN_KEY_SHA256")
+	digest, err := auth.ParseDigest(text)
+	if err != nil && text != "" {
+		s.fault("RELAY_ADMIN_KEY_SHA256", "%v", err)
+	}
+	return auth.Keys{Admin: digest}
+}
+
+// Schedule returns RELAY_RETRY_SCHEDULE. Set but empty means no retries; left
+// out, the default.
+func (s *Source) Schedule() []time.Duration {
+	text, set := s.lookup("RELAY_RETRY_SCHEDULE")
+	if !set {
+		text = retry.DefaultSchedule
+	}
+	schedule, err := retry.ParseSchedule(text)
+	if err != nil {
+		s.fault("RELAY_RETRY_SCHEDULE", "is wrong: %v", err)
+	}
+	return schedule
+}
+
+// Outbound returns the policy that RELAY_ALLOW_CIDRS sets, and refuses the
+// addresses of the function's own runtime even inside those networks.
+func (s *Source) Outbound() safedial.Policy {
+	allow, err := safedial.ParseCIDRs(s.text("RELAY_ALLOW_CIDRS"))
+	if err != nil {
+		s.fault("RELAY_ALLOW_CIDRS", "is wrong: %v", err)
+	}
+	policy := safedial.Policy{Allow: allow}
+	for _, name := range []string{"AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API"} {
+		if text := s.text(name); text != "" {
+			address, err := netip.ParseAddrPort(text)
+			if err != nil {
+				s.fault(name, "is not an address with a port")
+			}
+			policy.Deny = append(policy.Deny, address)
+		}
+	}
+	return policy
+}
+
+// Retention returns RELAY_RETENTION_DAYS as a duration.
+func (s *Source) Retention() time.Duration {
+	days := DefaultRetentionDays
+	if text := s.text("RELAY_RETENTION_DAYS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < MinRetentionDays || n > 3650 {
+			s.fault("RELAY_RETENTION_DAYS", "is %q, not a number of days from %d to 3650", text, MinRetentionDays)
+		}
+		days = n
+	}
+	return time.Duration(days) * 24 * time.Hour
+}
+
+// Overlap returns RELAY_SECRET_OVERLAP, such as "24h".
+func (s *Source) Overlap() time.Duration {
+	text := s.text("RELAY_SECRET_OVERLAP")
+	if text == "" {
+		return DefaultOverlap
+	}
+	overlap, err := time.ParseDuration(text)
+	if err != nil || overlap < 0 || overlap > 7*24*time.Hour {
+		s.fault("RELAY_SECRET_OVERLAP", "is %q, not a duration from 0s to 168h", text)
+	}
+	return overlap
+}

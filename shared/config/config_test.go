@@ -1,0 +1,80 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"webhookrelay/shared/config"
+)
+
+func source(env map[string]string) *config.Source {
+	return config.From(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+}
+
+func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
+	t.Parallel()
+	s := source(map[string]string{
+		"RELAY_ADMIN_KEY_SHA256": "abc",
+		"RELAY_RETRY_SCHEDULE":   "5s,soon",
+		"RELAY_ALLOW_CIDRS":      "10.0.0.0",
+		"RELAY_RETENTION_DAYS":   "3",
+		"RELAY_SECRET_OVERLAP":   "-1h",
+		"AWS_LAMBDA_RUNTIME_API": "localhost",
+	})
+	s.Table()
+	s.QueueURL()
+	s.DeadLetters()
+	s.Keys()
+	s.Schedule()
+	s.Outbound()
+	s.Retention()
+	s.Overlap()
+	err := s.Err()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{
+		"RELAY_TABLE", "RELAY_QUEUE_URL", "RELAY_DLQ_URL", "RELAY_DLQ_ARN", "RELAY_ADMIN_KEY_SHA256",
+		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP", "AWS_LAMBDA_RUNTIME_API",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	s := source(nil)
+	if got := s.Retention(); got != 30*24*time.Hour {
+		t.Errorf("retention %s", got)
+	}
+	if got := s.Overlap(); got != 24*time.Hour {
+		t.Errorf("overlap %s", got)
+	}
+	if got := len(s.Schedule()); got != 7 {
+		t.Errorf("%d waits", got)
+	}
+	if err := s.Err(); err != nil {
+		t.Error(err)
+	}
+	if got := len(source(map[string]string{"RELAY_RETRY_SCHEDULE": ""}).Schedule()); got != 0 {
+		t.Errorf("an empty schedule retries %d times", got)
+	}
+}
+
+func TestTheRuntimeAPIIsDeniedByValue(t *testing.T) {
+	t.Parallel()
+	s := source(map[string]string{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "RELAY_ALLOW_CIDRS": "127.0.0.0/8"})
+	policy := s.Outbound()
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if policy.CheckURL("http://127.0.0.1:9001/2018-06-01/runtime/invocation/x/response") == nil {
+		t.Error("the Runtime API may be called")
+	}
+	if err := policy.CheckURL("http://127.0.0.1:9002/"); err != nil {
+		t.Error(err)
+	}
+}

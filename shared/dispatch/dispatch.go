@@ -1,0 +1,190 @@
+// Package dispatch takes queue messages to their end: it loads what a message
+// names, posts the event, records the attempt, and then lets the message be
+// deleted, hides it until the next attempt is due, or leaves it to the queue,
+// which moves it to the dead-letter queue.
+//
+// Attempts are counted in the store, never by receives. A message whose
+// delivery is dead is made visible at once and reported as failed, over and
+// over, until SQS itself moves it to the dead-letter queue: only SQS's own move
+// records the source that the console's redrive sends it back to.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/retry"
+)
+
+const (
+	// MaxHide is the longest a message is hidden at once. SQS allows 12 hours
+	// since the receive; a longer wait is made in several hops.
+	MaxHide = 43_170 * time.Second
+
+	// early is how much before its time a retry may be made, so that clocks that
+	// differ a little do not cost another receive.
+	early = 500 * time.Millisecond
+
+	// reserve is the part of the invocation kept for recording results and
+	// setting visibility after the last attempt ended.
+	reserve = 8 * time.Second
+
+	// saveTries bounds how often a result is applied anew to a row that another
+	// consumer keeps changing.
+	saveTries = 5
+)
+
+// Config holds what a Dispatcher works with. Every field but Rand is required.
+type Config struct {
+	Store  Store
+	Queue  Queue
+	Sender Sender
+	Policy retry.Policy
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Dispatcher handles batches of queue messages. Safe for concurrent use.
+type Dispatcher struct{ Config }
+
+// New returns a Dispatcher over c.
+func New(c Config) *Dispatcher { return &Dispatcher{c} }
+
+// fate is what becomes of a message after its handling.
+type fate struct {
+	// keep: the message is not deleted.
+	keep bool
+	// hide: the message is made invisible until then; a past time shows it at
+	// once. Without it, it comes back after the queue's visibility timeout.
+	hide  bool
+	until time.Time
+}
+
+var (
+	done  = fate{}
+	leave = fate{keep: true}
+	// spin sends a message with nothing left to try on its way to the dead-letter queue.
+	spin = fate{keep: true, hide: true}
+)
+
+func hideUntil(t time.Time) fate { return fate{keep: true, hide: true, until: t} }
+
+// Handle takes each message of a batch as far as it can and returns the ids of
+// those the queue must keep. Messages are handled side by side; ctx should carry
+// the invocation's deadline, and attempts end in time to record them.
+func (d *Dispatcher) Handle(ctx context.Context, batch []Message) (keep []string) {
+	fates := make([]fate, len(batch))
+	jobs := d.decode(batch, fates)
+	d.load(ctx, jobs, fates)
+
+	attempts, cancel := attemptContext(ctx)
+	defer cancel()
+	var wait sync.WaitGroup
+	for _, j := range jobs {
+		if j.loaded == nil {
+			continue
+		}
+		wait.Go(func() { fates[j.index] = d.process(ctx, attempts, j) })
+	}
+	wait.Wait()
+
+	d.hide(ctx, batch, fates)
+	for i, f := range fates {
+		if f.keep {
+			keep = append(keep, batch[i].ID)
+		}
+	}
+	return keep
+}
+
+// job is one message that could be read, with its place in the batch.
+type job struct {
+	index   int
+	message Message
+	envelope.Envelope
+	loaded *Loaded
+}
+
+// decode reads the batch's messages. One that cannot be read is never dropped:
+// it goes to the dead-letter queue by its receive count, at once when no
+// version wrote it, slowly when another version did and may be deployed again.
+func (d *Dispatcher) decode(batch []Message, fates []fate) []*job {
+	jobs := make([]*job, 0, len(batch))
+	for i, message := range batch {
+		decoded, err := envelope.Decode(message.Body)
+		if err != nil {
+			fates[i] = spin
+			if errors.Is(err, envelope.ErrVersion) {
+				fates[i] = leave
+			}
+			d.Log.Error("message rejected", "message_id", message.ID, "receives", message.Receives, "error", err.Error())
+			continue
+		}
+		jobs = append(jobs, &job{index: i, message: message, Envelope: decoded})
+	}
+	return jobs
+}
+
+// load reads what all jobs need at once. When the store fails, every message is
+// put back for a while without using up an attempt.
+func (d *Dispatcher) load(ctx context.Context, jobs []*job, fates []fate) {
+	if len(jobs) == 0 {
+		return
+	}
+	lookups := make([]Lookup, len(jobs))
+	for i, j := range jobs {
+		// A first receive has, but for redrives and duplicates, no row that a
+		// lagging read could miss; later ones do.
+		lookups[i] = Lookup{DeliveryKey: j.DeliveryKey, Fresh: j.message.Receives > 1 || j.Once}
+	}
+	loaded, err := d.Store.Load(ctx, lookups)
+	if err != nil {
+		d.Log.Error("store failed", "operation", "load", "messages", len(jobs), "error", err.Error())
+		for _, j := range jobs {
+			fates[j.index] = d.putBack(j.message)
+		}
+		return
+	}
+	for i := range jobs {
+		jobs[i].loaded = &loaded[i]
+	}
+}
+
+// hide sets the visibility of all kept messages in one go at the batch's end: a
+// short wait set earlier could pass while a slower sibling is still running.
+func (d *Dispatcher) hide(ctx context.Context, batch []Message, fates []fate) {
+	var hidings []Hiding
+	now := d.Now()
+	for i, f := range fates {
+		if f.hide {
+			wait := min(max(0, f.until.Sub(now)), MaxHide)
+			hidings = append(hidings, Hiding{MessageID: batch[i].ID, Receipt: batch[i].Receipt, Wait: wait})
+		}
+	}
+	if len(hidings) == 0 {
+		return
+	}
+	if failed := d.Queue.Hide(ctx, hidings); len(failed) > 0 {
+		d.Log.Error("visibility not set", "messages", len(failed), "message_id", failed[0])
+	}
+}
+
+// putBack returns a message that the relay itself could not handle. The wait
+// doubles with each receive, from 5 s up to 5 min, so that the receives the
+// queue allows outlast an outage of hours.
+func (d *Dispatcher) putBack(m Message) fate {
+	doublings := min(max(m.Receives, 1)-1, 6)
+	return hideUntil(d.Now().Add(min(5*time.Second<<doublings, 5*time.Minute)))
+}
+
+// attemptContext ends early enough before ctx that every result can be recorded.
+func attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-reserve))
+	}
+	return context.WithCancel(ctx)
+}

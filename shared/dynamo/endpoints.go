@@ -1,0 +1,242 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"webhookrelay/shared/webhook"
+)
+
+// Attributes of an endpoint's row.
+const (
+	endpointURL         = "u"
+	endpointDescription = "ds"
+	endpointTypes       = "ty" // patterns, joined by commas, which they cannot hold
+	endpointState       = "s"
+	endpointReason      = "r" // why it is disabled
+	endpointScheme      = "sc"
+	endpointSecrets     = "k" // list of maps of the three below
+	endpointCreated     = "a"
+	endpointUpdated     = "m"
+
+	secretValue   = "v"
+	secretCreated = "a"
+	secretExpires = "x"
+)
+
+// CreateEndpoint stores e as revision 1 and raises the config version, for 4
+// write units. ErrExists: the id is taken. ErrNotFound: there is no such tenant.
+func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	e.Rev = 1
+	noTenant := fmt.Errorf("tenant %s: %w", e.Tenant, webhook.ErrNotFound)
+	err := s.changeEndpoint(ctx, e.Tenant, s.putIf(encodeEndpoint(e), rowAbsent, nil), noTenant, webhook.ErrExists)
+	if err != nil {
+		return fmt.Errorf("create endpoint %s: %w", e.ID, err)
+	}
+	return nil
+}
+
+// UpdateEndpoint stores e as revision e.Rev+1 and raises the config version,
+// for 4 write units. ErrConflict: the stored revision is not e.Rev, or the
+// endpoint is gone.
+func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	condition, values := atRevision(e.Rev)
+	e.Rev++
+	err := s.changeEndpoint(ctx, e.Tenant, s.putIf(encodeEndpoint(e), condition, values), webhook.ErrConflict, webhook.ErrConflict)
+	if err != nil {
+		return fmt.Errorf("update endpoint %s: %w", e.ID, err)
+	}
+	return nil
+}
+
+// atRevision is the condition under which revision rev may be replaced.
+func atRevision(rev int64) (string, item) {
+	if rev == 0 {
+		return rowAbsent, nil
+	}
+	return attrRev + " = :rev", item{":rev": numValue(rev)}
+}
+
+// DeleteEndpoint removes an endpoint and raises the config version, for 4
+// write units. ErrNotFound: there is none.
+func (s *Store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) error {
+	gone := s.deleteIf(endpointKey(tenant, id), rowExists)
+	err := s.changeEndpoint(ctx, tenant, gone, webhook.ErrNotFound, webhook.ErrNotFound)
+	if err != nil {
+		return fmt.Errorf("delete endpoint %s: %w", id, err)
+	}
+	return nil
+}
+
+// DisableEndpoint sets the endpoint disabled for reason and raises the config
+// version, for 4 write units. An endpoint that is gone or disabled already
+// stays as it is.
+func (s *Store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error {
+	disable := s.updateIf(endpointKey(tenant, id),
+		"SET "+endpointState+" = :disabled, "+endpointReason+" = :reason, "+endpointUpdated+" = :now ADD "+attrRev+" :one",
+		rowExists+" AND "+endpointState+" <> :disabled",
+		item{
+			":disabled": strValue(string(webhook.EndpointDisabled)),
+			":reason":   strValue(string(reason)),
+			":now":      numValue(now.UnixMilli()),
+			":one":      numValue(1),
+		})
+	if _, err := s.transact(ctx, s.raiseVersion(tenant), disable); err != nil {
+		return fmt.Errorf("disable endpoint %s: %w", id, err)
+	}
+	return nil
+}
+
+// changeEndpoint makes the change and raises the tenant's config version, both
+// or neither. It returns noTenant when there is no such tenant, and refusal
+// when the change's own condition fails.
+func (s *Store) changeEndpoint(ctx context.Context, tenant webhook.TenantID, change types.TransactWriteItem, noTenant, refusal error) error {
+	refused, err := s.transact(ctx, s.raiseVersion(tenant), change)
+	switch {
+	case err != nil:
+		return err
+	case refused == none:
+		return nil
+	case refused == 0:
+		return noTenant
+	default:
+		return refusal
+	}
+}
+
+func (s *Store) raiseVersion(tenant webhook.TenantID) types.TransactWriteItem {
+	return s.updateIf(tenantKey(tenant), "ADD "+tenantVersion+" :one", rowExists, item{":one": numValue(1)})
+}
+
+// Endpoint returns one endpoint, or ErrNotFound, for 1 read unit per 4 KB.
+func (s *Store) Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) (webhook.Endpoint, error) {
+	row, err := s.get(ctx, endpointKey(tenant, id), "")
+	if err == nil && row == nil {
+		err = webhook.ErrNotFound
+	}
+	if err != nil {
+		return webhook.Endpoint{}, fmt.Errorf("endpoint %s: %w", id, err)
+	}
+	return decodeEndpoint(tenant, row), nil
+}
+
+// Endpoints lists a tenant's endpoints by id, for 1 read unit per 4 KB.
+func (s *Store) Endpoints(ctx context.Context, tenant webhook.TenantID, p webhook.Page) ([]webhook.Endpoint, string, error) {
+	rows, next, err := s.list(ctx, tenantPK(tenant), endpointPrefix, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("list endpoints of tenant %s: %w", tenant, err)
+	}
+	return decodeEndpoints(tenant, rows), next, nil
+}
+
+// AllEndpoints returns the tenant's endpoints, for 1 read unit per 4 KB of all
+// of them together. Each is as it was at some moment of the call.
+func (s *Store) AllEndpoints(ctx context.Context, tenant webhook.TenantID) ([]webhook.Endpoint, error) {
+	rows, err := s.query(tenantPK(tenant)).withPrefix(endpointPrefix).all(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("endpoints of tenant %s: %w", tenant, err)
+	}
+	return decodeEndpoints(tenant, rows), nil
+}
+
+func encodeEndpoint(e webhook.Endpoint) item {
+	row := newItem(endpointKey(e.Tenant, e.ID))
+	row.setStr(endpointURL, e.URL)
+	row.setStr(endpointDescription, e.Description)
+	row.setStr(endpointTypes, joinStrings(e.EventTypes))
+	row.setStr(endpointState, string(e.State))
+	row.setStr(endpointReason, string(e.DisabledReason))
+	row.setStr(endpointScheme, string(e.Scheme))
+	row.setTime(endpointCreated, e.CreatedAt)
+	row.setTime(endpointUpdated, e.UpdatedAt)
+	row.setNum(attrRev, e.Rev)
+	if len(e.Secrets) > 0 {
+		row[endpointSecrets] = encodeSecrets(e.Secrets)
+	}
+	return row
+}
+
+func encodeSecrets(secrets []webhook.Secret) types.AttributeValue {
+	list := make([]types.AttributeValue, 0, len(secrets))
+	for _, secret := range secrets {
+		m := item{}
+		m.setStr(secretValue, secret.Value)
+		m.setTime(secretCreated, secret.CreatedAt)
+		m.setTime(secretExpires, secret.ExpiresAt)
+		list = append(list, &types.AttributeValueMemberM{Value: m})
+	}
+	return &types.AttributeValueMemberL{Value: list}
+}
+
+func decodeEndpoints(tenant webhook.TenantID, rows []item) []webhook.Endpoint {
+	endpoints := make([]webhook.Endpoint, 0, len(rows))
+	for _, row := range rows {
+		endpoints = append(endpoints, decodeEndpoint(tenant, row))
+	}
+	return endpoints
+}
+
+func decodeEndpoint(tenant webhook.TenantID, row item) webhook.Endpoint {
+	return webhook.Endpoint{
+		Tenant:         tenant,
+		ID:             endpointOf(row.str(attrSK)),
+		URL:            row.str(endpointURL),
+		Description:    row.str(endpointDescription),
+		EventTypes:     splitStrings[webhook.Pattern](row.str(endpointTypes)),
+		State:          webhook.EndpointState(row.str(endpointState)),
+		DisabledReason: webhook.Reason(row.str(endpointReason)),
+		Scheme:         webhook.Scheme(row.str(endpointScheme)),
+		Secrets:        decodeSecrets(row[endpointSecrets]),
+		CreatedAt:      row.time(endpointCreated),
+		UpdatedAt:      row.time(endpointUpdated),
+		Rev:            row.num(attrRev),
+	}
+}
+
+func decodeSecrets(v types.AttributeValue) []webhook.Secret {
+	list, ok := v.(*types.AttributeValueMemberL)
+	if !ok {
+		return nil
+	}
+	secrets := make([]webhook.Secret, 0, len(list.Value))
+	for _, element := range list.Value {
+		if m, ok := element.(*types.AttributeValueMemberM); ok {
+			secret := item(m.Value)
+			secrets = append(secrets, webhook.Secret{
+				Value:     secret.str(secretValue),
+				CreatedAt: secret.time(secretCreated),
+				ExpiresAt: secret.time(secretExpires),
+			})
+		}
+	}
+	return secrets
+}
+
+// joinStrings and splitStrings keep a list of names, none of which is empty or
+// holds a comma, in one string: cheaper than a DynamoDB list, which takes a
+// byte per element and is awkward to read in the console.
+func joinStrings[T ~string](names []T) string {
+	var b strings.Builder
+	for i, name := range names {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(string(name))
+	}
+	return b.String()
+}
+
+func splitStrings[T ~string](joined string) []T {
+	if joined == "" {
+		return nil
+	}
+	names := make([]T, 0, 1+strings.Count(joined, ","))
+	for name := range strings.SplitSeq(joined, ",") {
+		names = append(names, T(name))
+	}
+	return names
+}

@@ -1,0 +1,225 @@
+// Package ingest accepts an event once: it stores it, finds the endpoints that
+// want it and hands a delivery for each to the queue. An accepted event is
+// durable in both before the caller hears of it.
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/webhook"
+)
+
+const (
+	// idempotencyWindow is how long a repeat under the same Idempotency-Key
+	// finds its event.
+	idempotencyWindow = 24 * time.Hour
+
+	// Lease is how long an unfinished claim belongs to the request that made
+	// it. It must outlast any request: the ingest function's timeout is below it.
+	Lease = 20 * time.Second
+
+	// patience is how long a repeat waits for the first request to finish.
+	patience = 2 * time.Second
+	// step is how often it looks.
+	step = 50 * time.Millisecond
+)
+
+// Errors of Accept, besides webhook's.
+var (
+	// ErrKeyReused: the idempotency key, or the event id, belongs to another event.
+	ErrKeyReused = errors.New("used before with a different request")
+	// ErrInProgress: a request with the same key is being handled; ask again.
+	ErrInProgress = errors.New("a request with the same key is in progress")
+	// ErrUnavailable: the event was not accepted; send it again.
+	ErrUnavailable = errors.New("the event could not be stored and queued")
+)
+
+// Config holds what an Ingester works with. Every field is required.
+type Config struct {
+	Store     Store
+	Queue     Queue
+	IDs       *id.Source
+	Retention time.Duration
+	Now       func() time.Time
+	// Sleep waits for d or until ctx ends.
+	Sleep func(ctx context.Context, d time.Duration) error
+	Log   *slog.Logger
+}
+
+// Ingester accepts events. Safe for concurrent use.
+type Ingester struct {
+	Config
+	endpoints *endpointCache
+}
+
+// New returns an Ingester over c.
+func New(c Config) *Ingester {
+	return &Ingester{Config: c, endpoints: newEndpointCache(c.Store)}
+}
+
+// Request is one event to accept, already checked by Request.Check.
+type Request struct {
+	Tenant webhook.TenantID
+	// ID is the caller's own id for the event; empty lets the relay make one.
+	ID   webhook.EventID
+	Type webhook.EventType
+	// Timestamp is when the event happened; zero means now.
+	Timestamp time.Time
+	// Data is the event's JSON value, passed on byte for byte.
+	Data []byte
+	// IdempotencyKey makes repeats of this request find the same event.
+	IdempotencyKey string
+}
+
+// MaxKeyLength bounds an Idempotency-Key, in bytes.
+const MaxKeyLength = 256
+
+// Accepted is the answer to an accepted event; a repeat gets the same.
+type Accepted struct {
+	ID         webhook.EventID
+	Type       webhook.EventType
+	Timestamp  time.Time
+	Deliveries int
+}
+
+// Accept takes r. When it returns without error the event is stored and a
+// message for every matching endpoint is in the queue.
+//
+// ErrNotFound: unknown tenant. ErrKeyReused, ErrInProgress, ErrUnavailable: see
+// there. Anything else is the relay's own failure, and the event was not accepted.
+func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
+	endpoints, err := in.endpoints.of(ctx, r.Tenant)
+	if err != nil {
+		return Accepted{}, err
+	}
+	now := in.Now().Truncate(time.Millisecond)
+	ref := in.IDs.EventRef(now)
+	claims, winner, err := in.claim(ctx, r, ref, now)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if winner.Done {
+		return in.repeat(ctx, r.Tenant, winner.Ref)
+	}
+	event := in.event(r, winner.Ref, endpoints, now)
+	if winner.Ref != ref {
+		if event, err = in.resume(ctx, event); err != nil {
+			return Accepted{}, err
+		}
+	}
+	if err := in.commit(ctx, event); err != nil {
+		in.release(ctx, claims)
+		return Accepted{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	in.finish(ctx, claims)
+	return accepted(event), nil
+}
+
+// resume returns the event as an earlier request with the same key stored it,
+// so that its body stays the same, or fresh if that one did not get so far.
+func (in *Ingester) resume(ctx context.Context, fresh webhook.Event) (webhook.Event, error) {
+	stored, err := in.Store.EventByRef(ctx, fresh.Tenant, fresh.Ref)
+	if errors.Is(err, webhook.ErrNotFound) {
+		return fresh, nil
+	}
+	stored.Unsent = false
+	return stored, err
+}
+
+// event builds what is stored under ref.
+func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.Endpoint, now time.Time) webhook.Event {
+	e := webhook.Event{
+		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Timestamp: r.Timestamp,
+		AcceptedAt: now, ExpiresAt: now.Add(in.Retention),
+	}
+	if e.ID == "" {
+		e.ID = id.EventID(e.Ref)
+	}
+	if e.Timestamp.IsZero() {
+		e.Timestamp = now
+	}
+	e.Timestamp = e.Timestamp.UTC().Truncate(time.Millisecond)
+	e.Body = Body(e.Type, e.Timestamp, r.Data)
+	for _, endpoint := range endpoints {
+		if endpoint.Wants(e.Type) {
+			e.Targets = append(e.Targets, endpoint.ID)
+		}
+	}
+	return e
+}
+
+// commit stores the event and then enqueues every delivery. When the second
+// fails the row is marked, so that no list shows its deliveries as queued; if
+// marking fails too, the sweeper finds the row.
+func (in *Ingester) commit(ctx context.Context, e webhook.Event) error {
+	if err := in.Store.PutEvent(ctx, e); err != nil || len(e.Targets) == 0 {
+		return err
+	}
+	keys := make([]webhook.DeliveryKey, len(e.Targets))
+	for i, target := range e.Targets {
+		keys[i] = webhook.DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: target}
+	}
+	err := in.Queue.Send(ctx, keys)
+	if err == nil {
+		return nil
+	}
+	if markErr := in.Store.MarkUnsent(context.WithoutCancel(ctx), e.Tenant, e.Ref); markErr != nil {
+		return errors.Join(err, markErr)
+	}
+	return err
+}
+
+// repeat answers a request whose event was accepted before.
+func (in *Ingester) repeat(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) (Accepted, error) {
+	e, err := in.Store.EventByRef(ctx, tenant, ref)
+	if err != nil {
+		return Accepted{}, fmt.Errorf("event of a repeated request: %w", err)
+	}
+	return accepted(e), nil
+}
+
+func accepted(e webhook.Event) Accepted {
+	return Accepted{ID: e.ID, Type: e.Type, Timestamp: e.Timestamp, Deliveries: len(e.Targets)}
+}
+
+// Body builds what is posted to endpoints: type, timestamp and the data's own
+// bytes. typ needs no escaping (see webhook.CheckEventType).
+func Body(typ webhook.EventType, timestamp time.Time, data []byte) []byte {
+	body := make([]byte, 0, len(data)+len(typ)+64)
+	body = append(body, `{"type":"`...)
+	body = append(body, typ...)
+	body = append(body, `","timestamp":"`...)
+	body = timestamp.UTC().AppendFormat(body, TimestampFormat)
+	body = append(body, `","data":`...)
+	body = append(body, data...)
+	return append(body, '}')
+}
+
+// Sleep waits by the real clock.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// TimestampFormat is RFC 3339 in UTC with milliseconds.
+const TimestampFormat = "2006-01-02T15:04:05.000Z07:00"
+
+func (r Request) fingerprint() string {
+	digest := sha256.New()
+	fmt.Fprintf(digest, "%q %q %d ", r.ID, r.Type, r.Timestamp.UnixNano())
+	digest.Write(r.Data)
+	return hex.EncodeToString(digest.Sum(nil)[:16])
+}

@@ -1,0 +1,222 @@
+// Package registry keeps tenants and their endpoints: who receives what, where,
+// and signed with which secrets.
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/signature"
+	"webhookrelay/shared/webhook"
+)
+
+// MaxOverlap bounds how long an old secret may go on signing.
+const MaxOverlap = 7 * 24 * time.Hour
+
+// updateTries bounds how often a change is applied anew to an endpoint that
+// someone else keeps changing.
+const updateTries = 5
+
+// Config holds what a Registry works with. Every field is required.
+type Config struct {
+	Store Store
+	IDs   *id.Source
+	// CheckURL refuses an endpoint's URL; its error completes "url …".
+	CheckURL func(url string) error
+	// Overlap is how long the old secret signs beside the new after a rotation,
+	// when the caller does not say.
+	Overlap time.Duration
+	Now     func() time.Time
+}
+
+// Registry manages tenants and endpoints. Safe for concurrent use.
+type Registry struct{ Config }
+
+// New returns a Registry over c.
+func New(c Config) *Registry { return &Registry{c} }
+
+// PutTenant creates the tenant, or renames it, and says whether it is new.
+func (r *Registry) PutTenant(ctx context.Context, tenant webhook.TenantID, name string) (webhook.Tenant, bool, error) {
+	if err := webhook.CheckID("tenant", string(tenant)); err != nil {
+		return webhook.Tenant{}, false, err
+	}
+	if err := webhook.CheckText("name", name, webhook.MaxNameLength); err != nil {
+		return webhook.Tenant{}, false, err
+	}
+	return r.Store.PutTenant(ctx, webhook.Tenant{ID: tenant, Name: name, CreatedAt: r.now()})
+}
+
+// NewEndpoint is what a caller says of an endpoint to create.
+type NewEndpoint struct {
+	ID          webhook.EndpointID
+	URL         string
+	Description string
+	EventTypes  []webhook.Pattern
+	Scheme      webhook.Scheme
+}
+
+// CreateEndpoint checks and stores a new endpoint with a fresh secret.
+// *webhook.Invalid, ErrExists or ErrNotFound (tenant) when it cannot.
+func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, n NewEndpoint) (webhook.Endpoint, error) {
+	now := r.now()
+	e := webhook.Endpoint{
+		Tenant: tenant, ID: n.ID, URL: n.URL, Description: n.Description, EventTypes: n.EventTypes,
+		Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
+	}
+	if e.ID == "" {
+		e.ID = r.IDs.EndpointID(now)
+	}
+	if e.Scheme == "" {
+		e.Scheme = webhook.SchemeHMAC
+	}
+	if err := r.check(e); err != nil {
+		return webhook.Endpoint{}, err
+	}
+	secret, err := r.newSecret(e.Scheme, now)
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	e.Secrets = []webhook.Secret{secret}
+	if err := r.Store.CreateEndpoint(ctx, e); err != nil {
+		return webhook.Endpoint{}, err
+	}
+	e.Rev = 1
+	return e, nil
+}
+
+// EndpointChange names the fields to change; nil leaves a field as it is.
+type EndpointChange struct {
+	URL         *string
+	Description *string
+	EventTypes  *[]webhook.Pattern
+	State       *webhook.EndpointState
+}
+
+// ChangeEndpoint applies c and returns the endpoint as stored.
+func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, c EndpointChange) (webhook.Endpoint, error) {
+	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
+		if c.URL != nil {
+			e.URL = *c.URL
+		}
+		if c.Description != nil {
+			e.Description = *c.Description
+		}
+		if c.EventTypes != nil {
+			e.EventTypes = *c.EventTypes
+		}
+		if c.State != nil && *c.State != e.State {
+			e.State, e.DisabledReason = *c.State, ""
+			if e.State == webhook.EndpointDisabled {
+				e.DisabledReason = webhook.ReasonManual
+			}
+		}
+		return r.check(*e)
+	})
+}
+
+// RotateSecret gives the endpoint a new secret. The ones before it go on
+// signing beside it for overlap, or for the configured time when nil.
+func (r *Registry) RotateSecret(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, overlap *time.Duration) (webhook.Endpoint, error) {
+	keep := r.Overlap
+	if overlap != nil {
+		keep = *overlap
+	}
+	if keep < 0 || keep > MaxOverlap {
+		return webhook.Endpoint{}, &webhook.Invalid{Field: "overlap_seconds", Reason: fmt.Sprintf("must be between 0 and %d", int(MaxOverlap.Seconds()))}
+	}
+	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
+		now := r.now()
+		secret, err := r.newSecret(e.Scheme, now)
+		if err != nil {
+			return err
+		}
+		kept := []webhook.Secret{secret}
+		for _, old := range e.ActiveSecrets(now) {
+			expires := now.Add(keep)
+			if old.ExpiresAt.IsZero() || expires.Before(old.ExpiresAt) {
+				old.ExpiresAt = expires
+			}
+			if old.ExpiresAt.After(now) {
+				kept = append(kept, old)
+			}
+		}
+		if len(kept) > webhook.MaxSecrets {
+			return &webhook.Invalid{Field: "secret", Reason: fmt.Sprintf(
+				"cannot be rotated again yet: %d secrets sign at once; wait for one to expire or rotate with overlap_seconds 0", webhook.MaxSecrets)}
+		}
+		e.Secrets = kept
+		return nil
+	})
+}
+
+// update reads, changes and stores an endpoint, again if it changed meanwhile.
+func (r *Registry) update(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, change func(*webhook.Endpoint) error) (webhook.Endpoint, error) {
+	for range updateTries {
+		e, err := r.Store.Endpoint(ctx, tenant, endpoint)
+		if err != nil {
+			return webhook.Endpoint{}, err
+		}
+		if err := change(&e); err != nil {
+			return webhook.Endpoint{}, err
+		}
+		e.UpdatedAt = r.now()
+		err = r.Store.UpdateEndpoint(ctx, e)
+		if err == nil {
+			e.Rev++
+			return e, nil
+		}
+		if !errors.Is(err, webhook.ErrConflict) {
+			return webhook.Endpoint{}, err
+		}
+	}
+	return webhook.Endpoint{}, fmt.Errorf("endpoint %s: %w", endpoint, webhook.ErrConflict)
+}
+
+func (r *Registry) check(e webhook.Endpoint) error {
+	if err := webhook.CheckID("id", string(e.ID)); err != nil {
+		return err
+	}
+	if err := r.checkURL(e.URL); err != nil {
+		return err
+	}
+	if err := webhook.CheckText("description", e.Description, webhook.MaxDescriptionLength); err != nil {
+		return err
+	}
+	if err := webhook.CheckPatterns("event_types", e.EventTypes); err != nil {
+		return err
+	}
+	if e.State != webhook.EndpointEnabled && e.State != webhook.EndpointDisabled {
+		return &webhook.Invalid{Field: "state", Reason: `must be "enabled" or "disabled"`}
+	}
+	if e.Scheme != webhook.SchemeHMAC && e.Scheme != webhook.SchemeEd25519 {
+		return &webhook.Invalid{Field: "signature", Reason: `must be "v1" (HMAC) or "v1a" (ed25519)`}
+	}
+	return nil
+}
+
+func (r *Registry) checkURL(url string) error {
+	switch {
+	case url == "":
+		return &webhook.Invalid{Field: "url", Reason: "is required"}
+	case len(url) > webhook.MaxURLLength:
+		return &webhook.Invalid{Field: "url", Reason: fmt.Sprintf("must be at most %d bytes", webhook.MaxURLLength)}
+	}
+	if err := r.CheckURL(url); err != nil {
+		return &webhook.Invalid{Field: "url", Reason: err.Error()}
+	}
+	return nil
+}
+
+func (r *Registry) newSecret(scheme webhook.Scheme, now time.Time) (webhook.Secret, error) {
+	value, err := signature.NewSecret(scheme, rand.Reader)
+	if err != nil {
+		return webhook.Secret{}, err
+	}
+	return webhook.Secret{Value: value, CreatedAt: now}, nil
+}
+
+func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,81 @@
+// Package replay puts deliveries back to work: one by hand, or all dead
+// letters by a redrive of the dead-letter queue.
+package replay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/webhook"
+)
+
+// Queue is what replay asks of the delivery queue.
+type Queue interface {
+	// SendEnvelope enqueues one message, durably, before it returns.
+	SendEnvelope(ctx context.Context, e envelope.Envelope) error
+}
+
+// DeadLetterQueue is where SQS moves messages that failed for good.
+type DeadLetterQueue interface {
+	// Depth returns about how many messages lie in the dead-letter queue.
+	Depth(ctx context.Context) (int, error)
+	// StartMove begins to move every message back to the delivery queue and
+	// returns at once. ErrMoveRunning: a move is under way.
+	StartMove(ctx context.Context) error
+	// LatestMove returns the newest move, and false when there was none lately.
+	LatestMove(ctx context.Context) (Move, bool, error)
+}
+
+// Move is a redrive of the whole dead-letter queue, as SQS reports it: the
+// numbers are approximate.
+type Move struct {
+	Status    string
+	Moved     int
+	ToMove    int
+	StartedAt time.Time
+	// Failure says why a failed move ended.
+	Failure string
+}
+
+// Deliveries finds the delivery to retry.
+type Deliveries interface {
+	// Delivery returns one delivery, queued ones included, or ErrNotFound.
+	Delivery(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error)
+}
+
+// Replayer puts deliveries back to work.
+type Replayer struct {
+	Deliveries  Deliveries
+	Queue       Queue
+	DeadLetters DeadLetterQueue
+}
+
+// Retry makes an attempt of the delivery now. A dead delivery gets a fresh
+// retry budget; any other one attempt beside its schedule, also when it has
+// been delivered. ErrNotFound: there is no such delivery. ErrCancelled: its
+// endpoint is gone.
+func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error) {
+	delivery, err := r.Deliveries.Delivery(ctx, key)
+	if err != nil {
+		return webhook.Delivery{}, err
+	}
+	if delivery.State == webhook.Cancelled {
+		return webhook.Delivery{}, ErrCancelled
+	}
+	// A new message to a dead delivery is what a redrive sends: it carries the
+	// delivery on. Any other delivery is still carried by its own message.
+	message := envelope.Envelope{DeliveryKey: key, Once: delivery.State != webhook.Dead}
+	if err := r.Queue.SendEnvelope(ctx, message); err != nil {
+		return webhook.Delivery{}, err
+	}
+	return delivery, nil
+}
+
+// Redrive begins to move every dead letter back to the delivery queue: the same
+// move as the button of the SQS console. ErrMoveRunning: one is under way.
+func (r Replayer) Redrive(ctx context.Context) error { return r.DeadLetters.StartMove(ctx) }
+
+// ErrCancelled: the delivery's endpoint was deleted, so there is nowhere to send it.
+var ErrCancelled = errors.New("the delivery was cancelled")

@@ -1,0 +1,4 @@
+package sender
+
+// RetryAfter is retryAfter, for the fuzz test.
+var RetryAfter = retryAfter

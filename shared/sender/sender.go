@@ -1,0 +1,151 @@
+// Package sender makes one signed POST and turns whatever happened into a
+// webhook.Result. It never retries and never follows a redirect.
+package sender
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/signature"
+	"webhookrelay/shared/webhook"
+)
+
+// Bounds of one attempt. Standard Webhooks advises a timeout of 15 to 30 s.
+const (
+	DefaultTimeout = 15 * time.Second
+	connectTimeout = 5 * time.Second
+	// maxResponseRead is how much of an answer is read; only a part is kept.
+	maxResponseRead   = 64 << 10
+	maxResponseHeader = 64 << 10
+)
+
+// UserAgent is sent with every attempt.
+const UserAgent = "webhookrelay/1.0"
+
+// Sender posts events to endpoints. Safe for concurrent use.
+type Sender struct {
+	client  *http.Client
+	timeout time.Duration
+	now     func() time.Time
+}
+
+// New returns a Sender that connects only where policy allows and gives each
+// attempt at most timeout (0: DefaultTimeout).
+func New(policy safedial.Policy, timeout time.Duration, now func() time.Time) *Sender {
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	transport := &http.Transport{
+		// No proxy from the environment: it would dial in our place, past the policy.
+		Proxy:                  nil,
+		DialContext:            policy.DialContext(connectTimeout),
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    connectTimeout,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		MaxIdleConns:           512,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+	}
+	return &Sender{
+		client: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		timeout: timeout,
+		now:     now,
+	}
+}
+
+// Send signs e with the endpoint's active secrets and posts it once. When ctx
+// ends before the attempt's own timeout the result is Aborted.
+func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) webhook.Result {
+	started := s.now()
+	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	result := s.post(attempt, endpoint, e, started)
+	result.Duration = s.now().Sub(started)
+	if !result.Delivered() && ctx.Err() != nil {
+		return webhook.Result{Aborted: true, Duration: result.Duration}
+	}
+	return result
+}
+
+func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event, at time.Time) webhook.Result {
+	sig, err := signature.Sign(e.ID, at, e.Body, endpoint.ActiveSecrets(at))
+	if err != nil {
+		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.URL, bytes.NewReader(e.Body))
+	if err != nil {
+		return webhook.Result{Reason: webhook.ReasonBadURL, Detail: "the URL cannot be used for a request"}
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", UserAgent)
+	request.Header.Set(signature.HeaderID, string(e.ID))
+	request.Header.Set(signature.HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
+	request.Header.Set(signature.HeaderSignature, sig)
+
+	response, err := s.client.Do(request)
+	if err != nil {
+		return failure(err)
+	}
+	defer response.Body.Close()
+	// A body that stalls or breaks off changes nothing: the status has come.
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxResponseRead))
+	return answer(response, body, s.now())
+}
+
+// answer reads what a response means: only 2xx is success (Standard Webhooks).
+func answer(response *http.Response, body []byte, now time.Time) webhook.Result {
+	result := webhook.Result{
+		StatusCode: response.StatusCode,
+		Response:   body[:min(len(body), webhook.MaxResponseKept)],
+	}
+	code := response.StatusCode
+	switch {
+	case code >= 200 && code < 300:
+		return result
+	case code >= 300 && code < 400:
+		result.Reason = webhook.ReasonRedirect
+		result.Detail = "answered with a redirect, which is never followed; register the final URL"
+	case code == 404:
+		result.Reason = webhook.ReasonHTTP404
+	case code == 410:
+		result.Reason = webhook.ReasonHTTP410
+	case code == 429:
+		result.Reason = webhook.ReasonHTTP429
+	case code >= 400 && code < 500:
+		result.Reason = webhook.ReasonHTTP4xx
+	case code >= 500 && code < 600:
+		result.Reason = webhook.ReasonHTTP5xx
+	default:
+		result.Reason = webhook.ReasonHTTPOther
+	}
+	result.RetryAfter = retryAfter(response.Header.Get("Retry-After"), now)
+	return result
+}
+
+// retryAfter reads a Retry-After header (RFC 9110 §10.2.3): seconds or a date.
+// What is neither, or lies in the past, asks for no wait.
+func retryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
+}

@@ -1,0 +1,214 @@
+package sender_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/sender"
+	"webhookrelay/shared/webhook"
+)
+
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+var loopback = safedial.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+
+func send(t *testing.T, policy safedial.Policy, timeout time.Duration, url string) webhook.Result {
+	t.Helper()
+	endpoint := webhook.Endpoint{URL: url, Secrets: []webhook.Secret{{Value: secret}}}
+	event := webhook.Event{ID: "evt_1", Body: []byte(`{"type":"a","data":1}`)}
+	return sender.New(policy, timeout, time.Now).Send(t.Context(), endpoint, event)
+}
+
+func TestTheRequestIsASignedPost(t *testing.T) {
+	t.Parallel()
+	official, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if err := official.Verify(body, r.Header); err != nil {
+			t.Error(err)
+		}
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" ||
+			r.Header.Get("User-Agent") != sender.UserAgent || r.Header.Get("webhook-id") != "evt_1" || r.Header.Get("Accept-Encoding") != "" {
+			t.Errorf("%s %v", r.Method, r.Header)
+		}
+	}))
+	defer server.Close()
+	if got := send(t, loopback, 0, server.URL); !got.Delivered() || got.StatusCode != 200 {
+		t.Fatalf("got %+v", got)
+	}
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule       string
+		code       int
+		header     http.Header
+		reason     webhook.Reason
+		retryAfter time.Duration
+	}{
+		{"200IsSuccess", 200, nil, "", 0},
+		{"299IsSuccess", 299, nil, "", 0},
+		{"204IsSuccess", 204, nil, "", 0},
+		{"301IsAFailure", 301, http.Header{"Location": {"/elsewhere"}}, webhook.ReasonRedirect, 0},
+		{"307IsAFailure", 307, http.Header{"Location": {"/elsewhere"}}, webhook.ReasonRedirect, 0},
+		{"400", 400, nil, webhook.ReasonHTTP4xx, 0},
+		{"404", 404, nil, webhook.ReasonHTTP404, 0},
+		{"410", 410, nil, webhook.ReasonHTTP410, 0},
+		{"429WithSeconds", 429, http.Header{"Retry-After": {"17"}}, webhook.ReasonHTTP429, 17 * time.Second},
+		{"503WithNonsense", 503, http.Header{"Retry-After": {"soon"}}, webhook.ReasonHTTP5xx, 0},
+		{"503WithANegative", 503, http.Header{"Retry-After": {"-5"}}, webhook.ReasonHTTP5xx, 0},
+		{"503WithAPastDate", 503, http.Header{"Retry-After": {"Wed, 21 Oct 2015 07:28:00 GMT"}}, webhook.ReasonHTTP5xx, 0},
+		{"600", 600, nil, webhook.ReasonHTTPOther, 0},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			requests := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				requests++
+				for name, values := range tc.header {
+					w.Header()[name] = values
+				}
+				w.WriteHeader(tc.code)
+				if tc.code != 204 {
+					_, _ = io.WriteString(w, "said")
+				}
+			}))
+			defer server.Close()
+			got := send(t, loopback, 0, server.URL)
+			if got.StatusCode != tc.code || got.Reason != tc.reason || got.RetryAfter != tc.retryAfter || got.Delivered() != (tc.reason == "") {
+				t.Fatalf("got %+v", got)
+			}
+			if requests != 1 {
+				t.Fatalf("%d requests", requests)
+			}
+			if tc.code != 204 && string(got.Response) != "said" {
+				t.Fatalf("response %q", got.Response)
+			}
+		})
+	}
+	t.Run("ARetryAfterDateIsAWaitFromNow", func(t *testing.T) {
+		t.Parallel()
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+			w.WriteHeader(503)
+		}))
+		defer server.Close()
+		if got := send(t, loopback, 0, server.URL).RetryAfter; got < 59*time.Minute || got > time.Hour {
+			t.Fatalf("got %s", got)
+		}
+	})
+	t.Run("AtMost4KiBOfTheAnswerAreKept", func(t *testing.T) {
+		t.Parallel()
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(500)
+			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
+		}))
+		defer server.Close()
+		if got := send(t, loopback, 0, server.URL); len(got.Response) != webhook.MaxResponseKept || got.Reason != webhook.ReasonHTTP5xx {
+			t.Fatalf("%d bytes, %q", len(got.Response), got.Reason)
+		}
+	})
+}
+
+func TestWhyNoAnswerCame(t *testing.T) {
+	t.Parallel()
+	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(hang.Close)
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+	}))
+	t.Cleanup(cut.Close)
+	quiet := log.New(io.Discard, "", 0)
+	selfSigned := httptest.NewUnstartedServer(http.NotFoundHandler())
+	selfSigned.Config.ErrorLog = quiet
+	selfSigned.StartTLS()
+	t.Cleanup(selfSigned.Close)
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
+	old.Config.ErrorLog = quiet
+	old.StartTLS()
+	t.Cleanup(old.Close)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+
+	for _, tc := range []struct {
+		rule, url string
+		want      webhook.Reason
+	}{
+		{"Timeout", hang.URL, webhook.ReasonTimeout},
+		{"Reset", cut.URL, webhook.ReasonReset},
+		{"UnknownIssuer", selfSigned.URL, webhook.ReasonTLSChain},
+		{"OldTLS", old.URL, webhook.ReasonTLS},
+		{"TLSToAPlainServer", strings.Replace(plain.URL, "http:", "https:", 1), webhook.ReasonTLS},
+		{"Refused", "http://" + closed.Addr().String(), webhook.ReasonConnectRefused},
+		{"UnknownName", "https://no-such-name.invalid/", webhook.ReasonDNS},
+		{"BlockedAddress", "https://10.0.0.1/?token=hidden", webhook.ReasonAddressBlocked},
+		{"BrokenURL", "https://%zz/", webhook.ReasonBadURL},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			got := send(t, loopback, 300*time.Millisecond, tc.url)
+			if got.Reason != tc.want || got.Detail == "" || got.StatusCode != 0 || got.Aborted {
+				t.Fatalf("got %+v", got)
+			}
+			if strings.Contains(got.Detail, "token") {
+				t.Fatalf("the detail quotes the URL: %s", got.Detail)
+			}
+		})
+	}
+	t.Run("TheRelaysOwnDeadlineSaysNothingOfTheEndpoint", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		got := sender.New(loopback, 0, time.Now).Send(ctx,
+			webhook.Endpoint{URL: hang.URL, Secrets: []webhook.Secret{{Value: secret}}}, webhook.Event{ID: "evt_1"})
+		if !got.Aborted || got.Delivered() {
+			t.Fatalf("got %+v", got)
+		}
+	})
+	t.Run("WithoutASecretNothingIsSent", func(t *testing.T) {
+		t.Parallel()
+		got := sender.New(loopback, 0, time.Now).Send(t.Context(), webhook.Endpoint{URL: plain.URL}, webhook.Event{ID: "evt_1"})
+		if got.Reason != webhook.ReasonBadSecret {
+			t.Fatalf("got %+v", got)
+		}
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"", "5", "-1", "99999999999999999999", "Wed, 21 Oct 2065 07:28:00 GMT", "0x10", " 7 "} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if got := sender.RetryAfter(value, time.Unix(1_700_000_000, 0)); got < 0 {
+			t.Fatalf("%q asks for %s", value, got)
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+// The documents below are what rows hold as JSON: times in milliseconds since
+// 1970, field names never reused with another meaning.
+
+type endpointDoc struct {
+	URL         string                `json:"url"`
+	Description string                `json:"desc,omitempty"`
+	EventTypes  []webhook.Pattern     `json:"types,omitempty"`
+	State       webhook.EndpointState `json:"state"`
+	Reason      webhook.Reason        `json:"reason,omitempty"`
+	Scheme      webhook.Scheme        `json:"scheme"`
+	Secrets     []secretDoc           `json:"secrets,omitempty"`
+	CreatedAt   int64                 `json:"created"`
+	UpdatedAt   int64                 `json:"updated"`
+}
+
+type secretDoc struct {
+	Value     string `json:"value"`
+	CreatedAt int64  `json:"created"`
+	ExpiresAt int64  `json:"expires"`
+}
+
+type attemptDoc struct {
+	Number     int             `json:"n"`
+	At         int64           `json:"at"`
+	Trigger    webhook.Trigger `json:"by"`
+	Reason     webhook.Reason  `json:"why,omitempty"`
+	StatusCode int             `json:"code,omitempty"`
+	Detail     string          `json:"text,omitempty"`
+	Response   []byte          `json:"body,omitempty"`
+	Micros     int64           `json:"us"`
+}
+
+func encode(doc any) string {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // strings, numbers and bytes always marshal
+	}
+	return string(text)
+}
+
+func encodeEndpoint(e webhook.Endpoint) string {
+	secrets := make([]secretDoc, len(e.Secrets))
+	for i, secret := range e.Secrets {
+		secrets[i] = secretDoc{secret.Value, millis(secret.CreatedAt), millis(secret.ExpiresAt)}
+	}
+	return encode(endpointDoc{
+		URL: e.URL, Description: e.Description, EventTypes: e.EventTypes, State: e.State, Reason: e.DisabledReason,
+		Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
+	})
+}
+
+// decodeEndpoint adds what doc holds to e.
+func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
+	var doc endpointDoc
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return webhook.Endpoint{}, fmt.Errorf("document of endpoint %s: %w", e.ID, err)
+	}
+	e.URL, e.Description, e.EventTypes = doc.URL, doc.Description, doc.EventTypes
+	e.State, e.DisabledReason, e.Scheme = doc.State, doc.Reason, doc.Scheme
+	e.CreatedAt, e.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)
+	for _, secret := range doc.Secrets {
+		e.Secrets = append(e.Secrets, webhook.Secret{
+			Value: secret.Value, CreatedAt: instant(secret.CreatedAt), ExpiresAt: instant(secret.ExpiresAt),
+		})
+	}
+	return e, nil
+}
+
+func encodeAttempts(attempts []webhook.Attempt) string {
+	docs := make([]attemptDoc, len(attempts))
+	for i, a := range attempts {
+		docs[i] = attemptDoc{
+			a.Number, millis(a.At), a.Trigger, a.Reason, a.StatusCode, a.Detail, a.Response, a.Duration.Microseconds(),
+		}
+	}
+	return encode(docs)
+}
+
+func decodeAttempts(text []byte) ([]webhook.Attempt, error) {
+	var docs []attemptDoc
+	if err := json.Unmarshal(text, &docs); err != nil {
+		return nil, fmt.Errorf("attempts: %w", err)
+	}
+	attempts := make([]webhook.Attempt, len(docs))
+	for i, doc := range docs {
+		attempts[i] = webhook.Attempt{
+			Number: doc.Number, At: instant(doc.At), Trigger: doc.Trigger, Reason: doc.Reason, StatusCode: doc.StatusCode,
+			Detail: doc.Detail, Response: doc.Response, Duration: time.Duration(doc.Micros) * time.Microsecond,
+		}
+	}
+	return attempts, nil
+}

@@ -1,0 +1,149 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+// PutEvent stores e durably before it returns, in place of an event stored
+// under the same reference before.
+func (s *Store) PutEvent(ctx context.Context, e webhook.Event) error {
+	body := e.Body
+	if body == nil {
+		body = []byte{}
+	}
+	args := []any{
+		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinTargets(e.Targets),
+		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body,
+	}
+	err := s.write(ctx, func(c *conn) error {
+		_, err := c.exec(`
+			INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+			ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
+				accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10`, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("put event %s: %w", e.Ref, err)
+	}
+	return nil
+}
+
+// MarkUnsent records that the event's messages may not have been sent.
+// webhook.ErrNotFound: there is no such event.
+func (s *Store) MarkUnsent(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) error {
+	err := s.write(ctx, func(c *conn) error {
+		marked, err := c.exec("UPDATE events SET unsent = 1 WHERE tenant = ? AND ref = ?", string(tenant), string(ref))
+		if err == nil && marked == 0 {
+			return webhook.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("mark event %s unsent: %w", ref, err)
+	}
+	return nil
+}
+
+// EventByRef returns one event with its body, or webhook.ErrNotFound.
+func (s *Store) EventByRef(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) (webhook.Event, error) {
+	var e webhook.Event
+	var ok bool
+	err := s.read(ctx, func(c *conn) (err error) {
+		e, ok, err = event(c, tenant, ref, s.now())
+		return err
+	})
+	if err == nil && !ok {
+		err = webhook.ErrNotFound
+	}
+	if err != nil {
+		return webhook.Event{}, fmt.Errorf("event %s: %w", ref, err)
+	}
+	return e, nil
+}
+
+// Events lists a tenant's events, newest first, without their bodies.
+func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, p webhook.Page) (events []webhook.Event, next string, err error) {
+	after, err := parsePosition(p.After, atEvent, "event")
+	if err != nil {
+		return nil, "", fmt.Errorf("list events: %w", err)
+	}
+	before := webhook.EventRef(beyond)
+	if after != nil {
+		before = webhook.EventRef(after[0])
+	}
+	now := s.now()
+	err = s.read(ctx, func(c *conn) (err error) {
+		events, next, err = page(c, p.Limit, listEvents, []any{string(tenant), string(before)},
+			func(row scanner) (webhook.Event, string, bool, error) {
+				e, err := scanEvent(row, tenant)
+				return e, position(atEvent, e.Ref), now.Before(e.ExpiresAt), err
+			})
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list events: %w", err)
+	}
+	return events, next, nil
+}
+
+// beyond sorts after every id.
+const beyond = "\x7f"
+
+const (
+	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent"
+	listEvents   = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? ORDER BY ref DESC LIMIT ?"
+	oneEvent     = "SELECT " + eventColumns + ", body FROM events WHERE tenant = ? AND ref = ?"
+)
+
+// event returns one event with its body, and false when there is none or it has expired.
+func event(c *conn, tenant webhook.TenantID, ref webhook.EventRef, now time.Time) (e webhook.Event, ok bool, err error) {
+	err = c.each(oneEvent, []any{string(tenant), string(ref)}, func(row scanner) (bool, error) {
+		var body []byte
+		e, err = scanEvent(row, tenant, &body)
+		e.Body = body
+		ok = now.Before(e.ExpiresAt)
+		return false, err
+	})
+	return e, ok && err == nil, err
+}
+
+func scanEvent(row scanner, tenant webhook.TenantID, more ...any) (webhook.Event, error) {
+	e := webhook.Event{Tenant: tenant}
+	var timestamp, accepted, expires int64
+	var targets string
+	dest := append([]any{&e.Ref, &e.ID, &e.Type, &timestamp, &targets, &accepted, &expires, &e.Unsent}, more...)
+	if err := row.Scan(dest...); err != nil {
+		return webhook.Event{}, err
+	}
+	e.Timestamp, e.AcceptedAt, e.ExpiresAt = instant(timestamp), instant(accepted), instant(expires)
+	e.Targets = splitTargets(targets)
+	return e, nil
+}
+
+// Ids hold no commas.
+
+func joinTargets(targets []webhook.EndpointID) string {
+	parts := make([]string, len(targets))
+	for i, target := range targets {
+		parts[i] = string(target)
+	}
+	return strings.Join(parts, ",")
+}
+
+func splitTargets(text string) []webhook.EndpointID {
+	if text == "" {
+		return nil
+	}
+	parts := strings.Split(text, ",")
+	targets := make([]webhook.EndpointID, len(parts))
+	for i, part := range parts {
+		targets[i] = webhook.EndpointID(part)
+	}
+	return targets
+}

@@ -1,0 +1,172 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/webhook"
+)
+
+// Deliveries lists a tenant's deliveries by event, newest first. Within an
+// event they come in target order, or by endpoint id, last first, when f asks
+// for a failed state. It examines at most 1,000 rows or events a call.
+func (s *Store) Deliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) (found []webhook.Delivery, next string, err error) {
+	switch f.State {
+	case webhook.Retrying, webhook.Dead, webhook.Cancelled:
+		found, next, err = s.failed(ctx, tenant, f, p)
+	default:
+		found, next, err = s.walk(ctx, tenant, f, p)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("list deliveries: %w", err)
+	}
+	return found, next, nil
+}
+
+// DeadLetters lists the dead deliveries of all tenants, by tenant, oldest event first.
+func (s *Store) DeadLetters(ctx context.Context, p webhook.Page) (dead []webhook.Delivery, next string, err error) {
+	after, err := parsePosition(p.After, atDeadLetter, "tenant", "event", "endpoint")
+	if err != nil {
+		return nil, "", fmt.Errorf("list dead letters: %w", err)
+	}
+	if after == nil {
+		after = []string{"", "", ""}
+	}
+	err = s.read(ctx, func(c *conn) (err error) {
+		now := s.now()
+		dead, next, err = page(c, p.Limit, listDeadLetters, []any{after[0], after[1], after[2]},
+			func(row scanner) (webhook.Delivery, string, bool, error) {
+				d, err := scanDelivery(row)
+				at := position(atDeadLetter, string(d.Tenant), string(d.Event), string(d.Endpoint))
+				return d, at, now.Before(d.ExpiresAt), err
+			})
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list dead letters: %w", err)
+	}
+	return dead, next, nil
+}
+
+// failed lists the deliveries in one failed state, which an index holds.
+func (s *Store) failed(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) (found []webhook.Delivery, next string, err error) {
+	after, err := parsePosition(p.After, atFailed, "event", "endpoint")
+	if err != nil {
+		return nil, "", err
+	}
+	if after == nil {
+		after = []string{beyond, ""}
+	}
+	err = s.read(ctx, func(c *conn) (err error) {
+		now := s.now()
+		found, next, err = page(c, p.Limit, listFailed, []any{string(f.State), string(tenant), after[0], after[1]},
+			func(row scanner) (webhook.Delivery, string, bool, error) {
+				d, err := scanDelivery(row)
+				at := position(atFailed, string(d.Event), string(d.Endpoint))
+				return d, at, f.Match(d) && now.Before(d.ExpiresAt), err
+			})
+		return err
+	})
+	return found, next, err
+}
+
+// walk lists deliveries event by event: only so are those seen that no attempt
+// has touched, which have no row.
+func (s *Store) walk(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) (found []webhook.Delivery, next string, err error) {
+	after, err := parsePosition(p.After, atDelivery, "event", "endpoint")
+	if err != nil {
+		return nil, "", err
+	}
+	err = s.snapshot(ctx, func(c *conn) (err error) {
+		found, next, err = walk(c, tenant, f, p.Limit, after, s.now())
+		return err
+	})
+	return found, next, err
+}
+
+func walk(c *conn, tenant webhook.TenantID, f history.Filter, limit int, after []string, now time.Time) (found []webhook.Delivery, next string, err error) {
+	if after != nil && after[1] != "" {
+		// The page before ended inside an event.
+		e, ok, err := event(c, tenant, webhook.EventRef(after[0]), now)
+		if err != nil {
+			return nil, "", err
+		}
+		if ok {
+			rest := slices.Index(e.Targets, webhook.EndpointID(after[1])) + 1
+			if found, next, err = take(c, e, rest, f, limit, now); err != nil || next != "" {
+				return found, next, err
+			}
+		}
+	}
+	before := beyond
+	if after != nil {
+		before = after[0]
+	}
+	for examined := 0; ; {
+		events, err := eventsBefore(c, tenant, before, min(walkChunk, maxExamined-examined))
+		if err != nil {
+			return nil, "", err
+		}
+		if len(events) == 0 && examined < maxExamined {
+			return found, "", nil
+		}
+		for _, e := range events {
+			if len(found) == limit {
+				return found, position(atDelivery, before, ""), nil
+			}
+			before, examined = string(e.Ref), examined+1
+			if !now.Before(e.ExpiresAt) {
+				continue
+			}
+			taken, next, err := take(c, e, 0, f, limit-len(found), now)
+			if err != nil {
+				return nil, "", err
+			}
+			if found = append(found, taken...); next != "" {
+				return found, next, nil
+			}
+		}
+		if examined >= maxExamined {
+			return found, position(atDelivery, before, ""), nil
+		}
+	}
+}
+
+// walkChunk is how many events walk reads at once.
+const walkChunk = 100
+
+func eventsBefore(c *conn, tenant webhook.TenantID, before string, limit int) (events []webhook.Event, err error) {
+	err = c.each(listEvents, []any{string(tenant), before, limit}, func(row scanner) (bool, error) {
+		e, err := scanEvent(row, tenant)
+		events = append(events, e)
+		return true, err
+	})
+	return events, err
+}
+
+// take returns at most limit of e's deliveries that f lets through, from the
+// target numbered first on, and a position when there are more.
+func take(c *conn, e webhook.Event, first int, f history.Filter, limit int, now time.Time) (found []webhook.Delivery, next string, err error) {
+	e.Targets = e.Targets[first:]
+	if f.Endpoint != "" && !slices.Contains(e.Targets, f.Endpoint) {
+		return nil, "", nil
+	}
+	rows, err := eventDeliveries(c, e.Tenant, e.Ref, now)
+	if err != nil {
+		return nil, "", err
+	}
+	var last webhook.EndpointID
+	for _, d := range e.Expand(rows) {
+		if !f.Match(d) {
+			continue
+		}
+		if len(found) == limit {
+			return found, position(atDelivery, string(e.Ref), string(last)), nil
+		}
+		found, last = append(found, d), d.Endpoint
+	}
+	return found, "", nil
+}

@@ -1,0 +1,87 @@
+package sqlite
+
+import "fmt"
+
+// schemaVersion is the PRAGMA user_version of a file this code writes.
+const schemaVersion = 1
+
+// schema is version 1. Bodies and attempts come last in their rows, so that
+// reading what precedes them leaves their overflow pages alone. Tables whose
+// rows may be large keep SQLite's row numbers: new rows go to the table's end,
+// and only the small index entry to its place among the tenant's.
+const schema = `
+CREATE TABLE tenants (
+	id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL, config_version INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE endpoints (
+	tenant TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, doc TEXT NOT NULL,
+	UNIQUE (tenant, id)
+);
+
+CREATE TABLE claims (
+	tenant TEXT NOT NULL, key TEXT NOT NULL, ref TEXT NOT NULL, fingerprint TEXT NOT NULL,
+	at INTEGER NOT NULL, done INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+	PRIMARY KEY (tenant, key)
+) WITHOUT ROWID;
+CREATE INDEX claims_expiry ON claims (expires_at);
+
+CREATE TABLE events (
+	tenant TEXT NOT NULL, ref TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+	timestamp INTEGER NOT NULL, targets TEXT NOT NULL, accepted_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL, unsent INTEGER NOT NULL, body BLOB NOT NULL,
+	UNIQUE (tenant, ref)
+);
+CREATE INDEX events_expiry ON events (expires_at);
+
+CREATE TABLE deliveries (
+	tenant TEXT NOT NULL, event TEXT NOT NULL, endpoint TEXT NOT NULL,
+	event_id TEXT NOT NULL, event_type TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+	attempt_count INTEGER NOT NULL, budget_start INTEGER NOT NULL,
+	next_at INTEGER NOT NULL, next_cause TEXT NOT NULL, died_at INTEGER NOT NULL,
+	updated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, rev INTEGER NOT NULL,
+	attempts TEXT NOT NULL,
+	UNIQUE (tenant, event, endpoint)
+);
+CREATE INDEX deliveries_expiry ON deliveries (expires_at);
+CREATE INDEX deliveries_failed ON deliveries (state, tenant, event, endpoint)
+	WHERE state IN ('retrying', 'dead', 'cancelled');
+
+CREATE TABLE messages (
+	seq INTEGER PRIMARY KEY, sent_at INTEGER NOT NULL, visible_at INTEGER NOT NULL,
+	receives INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX messages_visible ON messages (visible_at);
+
+CREATE TABLE dead_messages (
+	seq INTEGER PRIMARY KEY, body BLOB NOT NULL
+);
+CREATE TABLE moves (
+	id INTEGER PRIMARY KEY CHECK (id = 1), started_at INTEGER NOT NULL, moved INTEGER NOT NULL
+);
+
+CREATE TABLE sweep_state (
+	id INTEGER PRIMARY KEY CHECK (id = 1), day TEXT NOT NULL, tenants_after TEXT NOT NULL,
+	tenant TEXT NOT NULL, after TEXT NOT NULL, done INTEGER NOT NULL
+);
+`
+
+// migrate brings a new file to the schema and refuses a file of another kind.
+func migrate(c *conn) error {
+	var version, tables int
+	if _, err := c.row("PRAGMA user_version", nil, &version); err != nil {
+		return err
+	}
+	if _, err := c.row("SELECT count(*) FROM sqlite_master", nil, &tables); err != nil {
+		return err
+	}
+	switch {
+	case version == schemaVersion:
+		return nil
+	case version > schemaVersion:
+		return fmt.Errorf("%w: its schema is %d, this release knows %d", ErrNewer, version, schemaVersion)
+	case version != 0 || tables != 0:
+		return fmt.Errorf("%w: it holds another program's tables", ErrForeign)
+	}
+	return c.script(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", schema, schemaVersion))
+}

@@ -1,0 +1,259 @@
+// Package sqlite is the relay's embedded engine, for a laptop or one small
+// machine: a store and a queue in one SQLite file, driven by pure Go.
+//
+// One process owns a file. Writes are durable when they return: they run in
+// groups, one transaction and one sync to disk for all that wait (see write).
+// Reads see every finished write.
+//
+// Times are kept to the millisecond, in UTC. Lists of events leave Event.Body
+// nil, so that a page costs little whatever the events hold.
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"webhookrelay/shared/dispatch"
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/registry"
+)
+
+var (
+	_ ingest.Store   = (*Store)(nil)
+	_ dispatch.Store = (*Store)(nil)
+	_ registry.Store = (*Store)(nil)
+	_ history.Store  = (*Store)(nil)
+)
+
+// Memory is the Config.Path of a store that ends with its process.
+const Memory = ":memory:"
+
+// Defaults of Config.
+const (
+	DefaultVisibility = 360 * time.Second
+	// DefaultMaxReceives leaves room for the longest retry schedule.
+	DefaultMaxReceives = 50
+)
+
+// Errors of Open and of a closed store.
+var (
+	// ErrInUse: another process, or another Store of this one, has the file open.
+	ErrInUse = errors.New("file is in use by another relay")
+	// ErrNewer: a later release wrote the file, in a form this one cannot read.
+	ErrNewer = errors.New("file was written by a newer release of the relay")
+	// ErrForeign: the file is not a database, is damaged, or belongs to another program.
+	ErrForeign = errors.New("file is damaged or not the relay's")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
+)
+
+// Config says where a Store lies and how its queue behaves.
+type Config struct {
+	// Path is the file, made when absent (its directory must exist; the file's
+	// mode is 0600, for it holds secrets), or Memory. SQLite's -wal and -shm
+	// files lie beside it, and an empty .lock file that may stay.
+	Path string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Visibility is how long a received message stays hidden; 0 means DefaultVisibility.
+	Visibility time.Duration
+	// MaxReceives is how often a message is received before it goes to the
+	// dead-letter queue; 0 means DefaultMaxReceives.
+	MaxReceives int
+}
+
+// readers bounds concurrent reads. Each costs a connection with its own page cache.
+const readers = 4
+
+// Store keeps tenants, endpoints, events, deliveries and claims. Safe for
+// concurrent use.
+type Store struct {
+	now         func() time.Time
+	visibility  time.Duration
+	maxReceives int
+
+	db, lock *sql.DB
+	conns    []*conn
+	writer   *conn
+	readers  chan *conn // those that are free
+	// gate keeps readers and the writer apart in a store without a file, which
+	// has no write-ahead log to do so; nil otherwise.
+	gate *sync.RWMutex
+
+	writes   chan *write
+	closing  chan struct{}
+	stopped  chan struct{}
+	shutdown func() error
+
+	nextMessage atomic.Int64
+	bell        bell
+}
+
+// Open opens or creates the store at cfg.Path. It returns ErrInUse, ErrNewer
+// or ErrForeign, wrapped, for a file it must leave alone.
+func Open(cfg Config) (*Store, error) {
+	s, err := open(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", cfg.Path, err)
+	}
+	return s, nil
+}
+
+func open(cfg Config) (_ *Store, err error) {
+	s := &Store{
+		now: cfg.Now, visibility: cfg.Visibility, maxReceives: cfg.MaxReceives,
+		readers: make(chan *conn, readers),
+		writes:  make(chan *write, maxGroup),
+		closing: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.visibility == 0 {
+		s.visibility = DefaultVisibility
+	}
+	if s.maxReceives == 0 {
+		s.maxReceives = DefaultMaxReceives
+	}
+	s.shutdown = sync.OnceValue(s.close)
+	defer func() {
+		if err != nil {
+			_ = s.closeFiles()
+		}
+	}()
+	name, err := s.claimFile(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	if s.db, err = sql.Open("sqlite", name); err != nil {
+		return nil, err
+	}
+	if s.writer, err = s.connect(); err != nil {
+		return nil, explain(err)
+	}
+	if err := migrate(s.writer); err != nil {
+		return nil, explain(err)
+	}
+	if err := s.numberMessages(); err != nil {
+		return nil, explain(err)
+	}
+	for range readers {
+		c, err := s.connect()
+		if err != nil {
+			return nil, explain(err)
+		}
+		s.readers <- c
+	}
+	go s.writeLoop()
+	return s, nil
+}
+
+// pragmas apply to every connection. A checkpoint, which syncs both files,
+// comes every 4,000 pages: at SQLite's 1,000 it would come several times a
+// second under load.
+var pragmas = []string{
+	"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(OFF)",
+	"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-8000)",
+}
+
+var memories atomic.Int64
+
+// claimFile makes this Store the only user of the file and returns its data
+// source name.
+func (s *Store) claimFile(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("no path given")
+	}
+	options := url.Values{"_pragma": pragmas}
+	if path == Memory {
+		s.gate = new(sync.RWMutex)
+		options.Set("vfs", "memdb")
+		return fmt.Sprintf("file:/relay-%d?%s", memories.Add(1), options.Encode()), nil
+	}
+	// SQLite's C builds for Linux commit with fdatasync; this one must be told.
+	// Where there is no fdatasync, nothing is lost by going on with fsync.
+	_, _ = sqlite.Fdatasync(true)
+
+	// SQLite gives its side files the mode of this one.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	// The lock is an exclusive transaction, never ended, on an empty database
+	// beside the file: it works wherever SQLite does, and a killed process frees it.
+	if s.lock, err = sql.Open("sqlite", fileURL(path+".lock", url.Values{"_pragma": {"journal_mode(MEMORY)"}})); err != nil {
+		return "", err
+	}
+	s.lock.SetMaxOpenConns(1)
+	if _, err := s.lock.Exec("BEGIN EXCLUSIVE"); err != nil {
+		return "", explain(err)
+	}
+	return fileURL(path, options), nil
+}
+
+func fileURL(path string, options url.Values) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/dir becomes file:/C:/dir
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}
+	return u.String()
+}
+
+// explain puts the sentinel for an engine error's code in front of it.
+func explain(err error) error {
+	var engine *sqlite.Error
+	if errors.As(err, &engine) {
+		switch engine.Code() & 0xff {
+		case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+			return fmt.Errorf("%w: %w", ErrInUse, err)
+		case codes.SQLITE_NOTADB, codes.SQLITE_CORRUPT:
+			return fmt.Errorf("%w: %w", ErrForeign, err)
+		}
+	}
+	return err
+}
+
+// Close runs the writes that wait, then gives the file back. Later calls of
+// any method return ErrClosed.
+func (s *Store) Close() error { return s.shutdown() }
+
+func (s *Store) close() error {
+	close(s.closing)
+	<-s.stopped
+	for range readers { // reads under way end first
+		<-s.readers
+	}
+	return s.closeFiles()
+}
+
+func (s *Store) closeFiles() error {
+	for _, c := range s.conns {
+		c.close()
+	}
+	var errs []error
+	for _, db := range []*sql.DB{s.db, s.lock} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,254 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/webhook"
+)
+
+// newEvent returns an event of tenant "t" that expires in an hour.
+func newEvent(at time.Time, targets ...webhook.EndpointID) webhook.Event {
+	at = at.UTC().Truncate(time.Millisecond)
+	ref := id.NewSource().EventRef(at)
+	return webhook.Event{
+		Tenant: "t", Ref: ref, ID: id.EventID(ref), Type: "a.b", Timestamp: at, Body: []byte("{}"), Targets: targets,
+		AcceptedAt: at, ExpiresAt: at.Add(time.Hour),
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReopeningKeepsEverything(t *testing.T) {
+	cfg := Config{Path: filepath.Join(t.TempDir(), "relay.db"), MaxReceives: 1}
+	s, err := Open(cfg)
+	must(t, err)
+	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Millisecond)
+	tenant := webhook.Tenant{ID: "t", Name: "name", CreatedAt: now}
+	_, _, err = s.PutTenant(ctx, tenant)
+	must(t, err)
+	endpoint := webhook.Endpoint{Tenant: "t", ID: "ep", URL: "https://example.com", State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now}
+	must(t, s.CreateEndpoint(ctx, endpoint))
+	endpoint.Rev = 1
+	e := newEvent(now, "ep")
+	must(t, s.PutEvent(ctx, e))
+	d := webhook.NewDelivery(e, "ep").Die(webhook.ReasonExhausted, now)
+	must(t, s.SaveDelivery(ctx, d))
+	d.Rev = 1
+	claim := ingest.Claim{Tenant: "t", Key: "key:k", Ref: e.Ref, At: now, ExpiresAt: now.Add(time.Hour)}
+	_, err = s.Claim(ctx, claim)
+	must(t, err)
+	must(t, s.Queue().Send(ctx, []webhook.DeliveryKey{d.DeliveryKey}))
+	first, err := s.Queue().Receive(ctx, 1)
+	must(t, err)
+	if failed := s.Queue().Hide(ctx, hidings(first, 0)); len(failed) > 0 {
+		t.Fatalf("could not hide %v", failed)
+	}
+	_, err = s.Queue().Receive(ctx, 1) // goes to the dead-letter queue
+	must(t, err)
+	must(t, s.Queue().Send(ctx, []webhook.DeliveryKey{d.DeliveryKey, d.DeliveryKey}))
+	version, err := s.ConfigVersion(ctx, "t")
+	must(t, err)
+	must(t, s.Close())
+
+	s = openAt(t, cfg)
+	gotTenant, err := s.Tenant(ctx, "t")
+	must(t, err)
+	gotEndpoint, err := s.Endpoint(ctx, "t", "ep")
+	must(t, err)
+	gotEvent, err := s.EventByRef(ctx, "t", e.Ref)
+	must(t, err)
+	gotDead, _, err := s.DeadLetters(ctx, webhook.Page{Limit: 10})
+	must(t, err)
+	gotClaim, err := s.Claim(ctx, ingest.Claim{Tenant: "t", Key: "key:k", Ref: "other"})
+	must(t, err)
+	depth, err := s.Queue().Depth(ctx)
+	must(t, err)
+	messages, err := s.Queue().Receive(ctx, 10)
+	must(t, err)
+	gotVersion, err := s.ConfigVersion(ctx, "t")
+	must(t, err)
+	want := []any{tenant, endpoint, e, []webhook.Delivery{d}, claim, 1, 2, version}
+	got := []any{gotTenant, gotEndpoint, gotEvent, gotDead, gotClaim, depth, len(messages), gotVersion}
+	if diff := cmp.Diff(want, got, equateEmpty); diff != "" {
+		t.Errorf("after reopening (-want +got):\n%s", diff)
+	}
+	if messages[0].ID == first[0].ID || messages[1].ID == first[0].ID {
+		t.Errorf("message id %s was used again", first[0].ID)
+	}
+}
+
+// equateEmpty treats nil and empty lists of attempts alike.
+var equateEmpty = cmp.Transformer("attempts", func(a []webhook.Attempt) string { return fmt.Sprint(a) })
+
+func TestOpenRefusesAFileInUse(t *testing.T) {
+	cfg := Config{Path: filepath.Join(t.TempDir(), "relay.db")}
+	s, err := Open(cfg)
+	must(t, err)
+	if _, err := Open(cfg); !errors.Is(err, ErrInUse) {
+		t.Errorf("got error %v, want ErrInUse", err)
+	}
+	must(t, s.PutEvent(t.Context(), newEvent(time.Now())))
+	must(t, s.Close())
+	openAt(t, cfg)
+}
+
+func TestOpenRefusesFilesItCannotRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		write func(t *testing.T, path string)
+		want  error
+	}{
+		"garbage": {func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, make([]byte, 5000), 0o600))
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			must(t, err)
+			_, err = f.WriteString("this is a diary, not a database")
+			must(t, errors.Join(err, f.Close()))
+		}, ErrForeign},
+		"another program's database": {func(t *testing.T, path string) { script(t, path, "CREATE TABLE songs (title TEXT)") }, ErrForeign},
+		"a newer release's file": {func(t *testing.T, path string) {
+			script(t, path, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion+1))
+		}, ErrNewer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "relay.db")
+			c.write(t, path)
+			before, err := os.ReadFile(path)
+			must(t, err)
+			for range 2 { // the refusal gives the file back
+				if _, err := Open(Config{Path: path}); !errors.Is(err, c.want) {
+					t.Errorf("got error %v, want %v", err, c.want)
+				}
+			}
+			after, err := os.ReadFile(path)
+			must(t, err)
+			if name == "garbage" && string(before) != string(after) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+	if _, err := Open(Config{Path: filepath.Join(t.TempDir(), "none", "relay.db")}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a directory: got error %v, want os.ErrNotExist", err)
+	}
+}
+
+func script(t *testing.T, path, text string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	must(t, err)
+	_, err = db.Exec(text)
+	must(t, errors.Join(err, db.Close()))
+}
+
+func TestAFileIsDurableAndPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), `rel?ay #1 100%.db`)
+	s := openAt(t, Config{Path: path})
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} {
+		var got string
+		_, err := s.writer.row("PRAGMA "+pragma, nil, &got)
+		must(t, err)
+		if got != want {
+			t.Errorf("PRAGMA %s is %s, want %s", pragma, got, want)
+		}
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		must(t, err)
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("mode of %s is %v, want 0600", name, info.Mode())
+		}
+	}
+}
+
+func TestMemoryStoresAreApart(t *testing.T) {
+	a, b := openAt(t, Config{Path: Memory}), openAt(t, Config{Path: Memory})
+	e := newEvent(time.Now())
+	must(t, a.PutEvent(t.Context(), e))
+	if _, err := b.EventByRef(t.Context(), e.Tenant, e.Ref); !errors.Is(err, webhook.ErrNotFound) {
+		t.Errorf("got error %v, want ErrNotFound", err)
+	}
+}
+
+func TestSweepDeletesWhatExpired(t *testing.T) {
+	now := time.Now()
+	s := openAt(t, Config{Path: filepath.Join(t.TempDir(), "relay.db"), Now: func() time.Time { return now }})
+	ctx := t.Context()
+	const n = 30
+	for i := range n {
+		e := newEvent(now.Add(-time.Duration(i)*time.Minute), "ep")
+		must(t, s.PutEvent(ctx, e))
+		must(t, s.SaveDelivery(ctx, webhook.NewDelivery(e, "ep").Die(webhook.ReasonExhausted, now)))
+		_, err := s.Claim(ctx, ingest.Claim{Tenant: "t", Key: fmt.Sprint(i), ExpiresAt: e.ExpiresAt})
+		must(t, err)
+	}
+	sweep := func(limit, want int) {
+		t.Helper()
+		deleted, err := s.Sweep(ctx, limit)
+		must(t, err)
+		if deleted != want {
+			t.Errorf("swept %d rows, want %d", deleted, want)
+		}
+	}
+	sweep(100, 0)
+	now = now.Add(50 * time.Minute) // those of more than ten minutes ago have expired
+	sweep(7, 7)
+	sweep(100, 3*20-7)
+	sweep(100, 0)
+	events, _, err := s.Events(ctx, "t", webhook.Page{Limit: 100})
+	must(t, err)
+	dead, _, err := s.DeadLetters(ctx, webhook.Page{Limit: 100})
+	must(t, err)
+	if len(events) != n-20 || len(dead) != n-20 {
+		t.Errorf("%d events and %d dead letters are left, want %d each", len(events), len(dead), n-20)
+	}
+	now = now.Add(time.Hour)
+	sweep(1000, 3*(n-20))
+}
+
+func TestAListCallDoesBoundedWork(t *testing.T) {
+	s := openAt(t, Config{Path: Memory})
+	ctx, ids, now := t.Context(), id.NewSource(), time.Now()
+	const n = maxExamined + 200
+	must(t, s.write(ctx, func(c *conn) error { // one by one takes long
+		for i := range n {
+			_, err := c.exec(`INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body)
+				VALUES ('t', ?, 'id', 'a.b', 0, 'ep', 0, ?, 0, x'')`, ids.ULID(now), millis(now.Add(time.Hour)))
+			if err != nil {
+				return fmt.Errorf("event %d: %w", i, err)
+			}
+		}
+		return nil
+	}))
+	for _, f := range []history.Filter{{State: webhook.Delivered}, {Endpoint: "other"}} {
+		found, next, err := s.Deliveries(ctx, "t", f, webhook.Page{Limit: 10})
+		must(t, err)
+		if len(found) != 0 || next == "" {
+			t.Errorf("%+v: the first call found %d deliveries, position %q; want none and a position", f, len(found), next)
+		}
+		found, next, err = s.Deliveries(ctx, "t", f, webhook.Page{Limit: 10, After: next})
+		must(t, err)
+		if len(found) != 0 || next != "" {
+			t.Errorf("%+v: the second call found %d deliveries, position %q; want the end", f, len(found), next)
+		}
+	}
+	events, next, err := s.Events(ctx, "t", webhook.Page{Limit: 5000})
+	must(t, err)
+	if len(events) != maxExamined || next == "" {
+		t.Errorf("got %d events, position %q; want %d and a position", len(events), next, maxExamined)
+	}
+}

@@ -1,0 +1,42 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+)
+
+// sweepChunk is how many rows one write of Sweep deletes, few enough that
+// other writes hardly wait for it.
+const sweepChunk = 500
+
+// sweepQueries delete at most ?2 rows that had expired at ?1.
+var sweepQueries = []string{
+	`DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+	`DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+	`DELETE FROM claims WHERE (tenant, key) IN (SELECT tenant, key FROM claims WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+}
+
+// Sweep deletes at most limit expired rows, in several short writes, and
+// returns how many it deleted: fewer than limit means that none are left. The
+// file keeps its size; new rows reuse the space.
+func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
+	now := millis(s.now())
+	for _, query := range sweepQueries {
+		for deleted < limit {
+			chunk := min(sweepChunk, limit-deleted)
+			var gone int64
+			err := s.write(ctx, func(c *conn) (err error) {
+				gone, err = c.exec(query, now, chunk)
+				return err
+			})
+			if err != nil {
+				return deleted, fmt.Errorf("sweep: %w", err)
+			}
+			deleted += int(gone)
+			if int(gone) < chunk {
+				break
+			}
+		}
+	}
+	return deleted, nil
+}

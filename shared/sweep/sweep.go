@@ -1,0 +1,151 @@
+// Package sweep looks after what no message carries. Ingest stores an event
+// and then sends its messages; a crash between the two leaves an event whose
+// deliveries stay queued for ever. Once a day the sweeper walks the events of
+// the last two days and sends those deliveries again.
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/webhook"
+)
+
+const (
+	// minAge spares deliveries that are likely still in the queue. Sending one
+	// again would be harmless, but a backlog should not grow by it.
+	minAge = time.Hour
+	// maxAge makes two daily walks see each event, should one of them fail.
+	maxAge = 49 * time.Hour
+	// pageSize is how many deliveries are looked at between two looks at the clock.
+	pageSize = 250
+)
+
+// Store is what the sweeper reads, and where it notes how far it got.
+type Store interface {
+	Tenants(ctx context.Context, p webhook.Page) ([]webhook.Tenant, string, error)
+	// Deliveries lists as history.Store does.
+	Deliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) ([]webhook.Delivery, string, error)
+	// SweepState returns what SaveSweepState stored last, or a zero State.
+	SweepState(ctx context.Context) (State, error)
+	SaveSweepState(ctx context.Context, s State) error
+}
+
+// Queue takes deliveries that are to be sent again.
+type Queue interface {
+	// Send enqueues a message for each key, durably, before it returns.
+	Send(ctx context.Context, keys []webhook.DeliveryKey) error
+}
+
+// State is how far a walk got.
+type State struct {
+	// Day is the walk's date in UTC, such as "2026-01-31".
+	Day string
+	// TenantsAfter and Tenant say which tenant is next or under way, and After
+	// where in its deliveries.
+	TenantsAfter string
+	Tenant       webhook.TenantID
+	After        string
+	Done         bool
+}
+
+// Sweeper walks a little further with each Run. Use one at a time.
+type Sweeper struct {
+	Store Store
+	Queue Queue
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Run goes on with today's walk, or begins it, until it is done or ctx ends;
+// the next Run continues from there.
+func (s Sweeper) Run(ctx context.Context) error {
+	state, err := s.Store.SweepState(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep state: %w", err)
+	}
+	today := s.Now().UTC().Format(time.DateOnly)
+	if state.Day == today && state.Done {
+		return nil
+	}
+	if state.Day != today {
+		state = State{Day: today}
+	}
+	resent := 0
+	for !state.Done && ctx.Err() == nil {
+		n, stepErr := s.step(ctx, &state)
+		resent += n
+		if stepErr != nil {
+			err = stepErr
+			break
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	if saveErr := s.Store.SaveSweepState(context.WithoutCancel(ctx), state); saveErr != nil {
+		err = errors.Join(err, fmt.Errorf("save sweep state: %w", saveErr))
+	}
+	if resent > 0 || state.Done {
+		s.Log.Info("sweep", "day", state.Day, "resent", resent, "done", state.Done)
+	}
+	return err
+}
+
+// step handles one page of one tenant's deliveries, or finds the next tenant.
+func (s Sweeper) step(ctx context.Context, state *State) (resent int, err error) {
+	if state.Tenant == "" {
+		tenants, next, err := s.Store.Tenants(ctx, webhook.Page{Limit: 1, After: state.TenantsAfter})
+		if err != nil {
+			return 0, fmt.Errorf("list tenants: %w", err)
+		}
+		if len(tenants) > 0 {
+			state.Tenant = tenants[0].ID
+		}
+		// Nothing follows the last tenant, which is still to be walked.
+		state.TenantsAfter = next
+		state.Done = len(tenants) == 0 && next == ""
+		return 0, nil
+	}
+	queued, next, err := s.Store.Deliveries(ctx, state.Tenant, history.Filter{State: webhook.Queued},
+		webhook.Page{Limit: pageSize, After: state.After})
+	if err != nil {
+		return 0, fmt.Errorf("deliveries of %s: %w", state.Tenant, err)
+	}
+	leftovers, past := s.leftovers(queued)
+	if len(leftovers) > 0 {
+		if err := s.Queue.Send(ctx, leftovers); err != nil {
+			return 0, fmt.Errorf("send again for %s: %w", state.Tenant, err)
+		}
+	}
+	state.After = next
+	if past || next == "" {
+		state.Tenant, state.After = "", ""
+		state.Done = state.TenantsAfter == ""
+	}
+	return len(leftovers), nil
+}
+
+// leftovers picks the deliveries old enough to be sent again; past says that
+// the list, newest first, has left the walk's window.
+func (s Sweeper) leftovers(queued []webhook.Delivery) (keys []webhook.DeliveryKey, past bool) {
+	now := s.Now()
+	for _, d := range queued {
+		accepted, ok := id.Time(d.Event)
+		if !ok {
+			continue
+		}
+		switch age := now.Sub(accepted); {
+		case age > maxAge:
+			return keys, true
+		case age >= minAge:
+			keys = append(keys, d.DeliveryKey)
+		}
+	}
+	return keys, false
+}

@@ -1,0 +1,112 @@
+package webhook
+
+import (
+	"strings"
+	"time"
+)
+
+// DeliveryID is "dlv_", the event's Ref, "_" and the endpoint's id.
+type DeliveryID string
+
+// DeliveryKey names the obligation to bring one event to one endpoint.
+type DeliveryKey struct {
+	Tenant   TenantID
+	Event    EventRef
+	Endpoint EndpointID
+}
+
+// ID returns the delivery's public id.
+func (k DeliveryKey) ID() DeliveryID {
+	return DeliveryID("dlv_" + string(k.Event) + "_" + string(k.Endpoint))
+}
+
+// ParseDeliveryID returns the key that id names within tenant, and false when
+// id does not have the form of a delivery id.
+func ParseDeliveryID(tenant TenantID, id string) (DeliveryKey, bool) {
+	rest, ok := strings.CutPrefix(id, "dlv_")
+	if !ok || len(rest) < RefLength+2 || rest[RefLength] != '_' {
+		return DeliveryKey{}, false
+	}
+	ref, endpoint := rest[:RefLength], rest[RefLength+1:]
+	if CheckID("event", ref) != nil || CheckID("endpoint", endpoint) != nil {
+		return DeliveryKey{}, false
+	}
+	return DeliveryKey{Tenant: tenant, Event: EventRef(ref), Endpoint: EndpointID(endpoint)}, true
+}
+
+// State is where a delivery stands. delivery-states.md draws the same graph.
+type State string
+
+// Delivery states.
+const (
+	// Queued: accepted, the first attempt is still to come. Not stored: an
+	// event's target without a row is queued.
+	Queued State = "queued"
+	// Retrying: an attempt failed and another is scheduled.
+	Retrying State = "retrying"
+	// Delivered: the endpoint answered 2xx. A later manual attempt does not change it.
+	Delivered State = "delivered"
+	// Dead: given up. Its message lies in the dead-letter queue; a redrive or a
+	// manual retry makes it retrying or delivered again.
+	Dead State = "dead"
+	// Cancelled: the endpoint was deleted before the event arrived.
+	Cancelled State = "cancelled"
+)
+
+// States lists every delivery state.
+var States = []State{Queued, Retrying, Delivered, Dead, Cancelled}
+
+// NextCause says which rule set the time of the next attempt.
+type NextCause string
+
+// Causes.
+const (
+	// NextSchedule: the retry schedule's step, with jitter.
+	NextSchedule NextCause = "schedule"
+	// NextRetryAfter: the endpoint asked for a longer wait by Retry-After.
+	NextRetryAfter NextCause = "retry_after"
+	// NextSlowDown: 429, 502 or 504 doubled the schedule's step.
+	NextSlowDown NextCause = "slow_down"
+)
+
+// Delivery is the obligation to bring one event to one endpoint.
+type Delivery struct {
+	DeliveryKey
+	EventID   EventID
+	EventType EventType
+	State     State
+	// Reason says why a dead or cancelled delivery ended.
+	Reason Reason
+	// Attempts holds the latest attempts, oldest first, at most MaxAttemptsKept.
+	Attempts []Attempt
+	// AttemptCount counts all attempts ever made.
+	AttemptCount int
+	// BudgetStart is the AttemptCount at which the current retry budget opened:
+	// 0 at first, later after a redrive.
+	BudgetStart int
+	// NextAttemptAt is when a retrying delivery is due, with the rule that set it.
+	NextAttemptAt time.Time
+	NextCause     NextCause
+	// DiedAt is when the delivery was last given up. A message sent to the queue
+	// after it is a redrive.
+	DiedAt    time.Time
+	UpdatedAt time.Time
+	ExpiresAt time.Time
+	// Rev counts the row's writes; 0 means there is no row yet.
+	Rev int64
+}
+
+// NewDelivery returns the queued delivery of e to one of its targets.
+func NewDelivery(e Event, target EndpointID) Delivery {
+	return Delivery{
+		DeliveryKey: DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: target},
+		EventID:     e.ID,
+		EventType:   e.Type,
+		State:       Queued,
+		UpdatedAt:   e.AcceptedAt,
+		ExpiresAt:   e.ExpiresAt,
+	}
+}
+
+// Spent returns how many attempts of the current budget were made.
+func (d Delivery) Spent() int { return d.AttemptCount - d.BudgetStart }

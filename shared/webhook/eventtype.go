@@ -1,0 +1,85 @@
+package webhook
+
+import "strings"
+
+// EventType is a dotted name, such as "invoice.paid": segments of letters,
+// digits and underscores joined by single dots (Standard Webhooks 1.0.0,
+// "Event types").
+type EventType string
+
+// Limits on event types and on what an endpoint subscribes to.
+const (
+	MaxEventTypeLength = 128
+	MaxPatterns        = 100
+)
+
+// CheckEventType returns an *Invalid for field unless name is an event type of
+// at most 128 bytes.
+func CheckEventType(field, name string) error {
+	if name == "" || len(name) > MaxEventTypeLength {
+		return invalid(field, "must be 1 to %d characters", MaxEventTypeLength)
+	}
+	for segment := range strings.SplitSeq(name, ".") {
+		if !isSegment(segment) {
+			return invalid(field, `must be segments of letters, digits and underscores joined by dots, such as "invoice.paid"`)
+		}
+	}
+	return nil
+}
+
+// Pattern selects event types. It is an event type in which a segment may be
+// "*": in the middle it stands for exactly one segment, at the end for one or
+// more, so "invoice.*" matches "invoice.paid" and "invoice.item.added", and
+// "*" matches everything.
+type Pattern string
+
+// CheckPatterns returns an *Invalid for field unless there are at most 100
+// patterns and each is well formed.
+func CheckPatterns(field string, patterns []Pattern) error {
+	if len(patterns) > MaxPatterns {
+		return invalid(field, "must hold at most %d patterns", MaxPatterns)
+	}
+	for _, p := range patterns {
+		if p == "" || len(p) > MaxEventTypeLength {
+			return invalid(field, "must hold patterns of 1 to %d characters", MaxEventTypeLength)
+		}
+		for segment := range strings.SplitSeq(string(p), ".") {
+			if segment != "*" && !isSegment(segment) {
+				return invalid(field, `holds %q: a pattern is an event type in which whole segments may be "*", such as "invoice.*"`, p)
+			}
+		}
+	}
+	return nil
+}
+
+// Match reports whether the pattern selects t.
+func (p Pattern) Match(t EventType) bool {
+	pattern, name := string(p), string(t)
+	for {
+		want, restPattern, morePattern := strings.Cut(pattern, ".")
+		have, restName, moreName := strings.Cut(name, ".")
+		if want == "*" && !morePattern {
+			return true
+		}
+		if want != "*" && want != have {
+			return false
+		}
+		if !morePattern || !moreName {
+			return morePattern == moreName
+		}
+		pattern, name = restPattern, restName
+	}
+}
+
+func isSegment(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return true
+}

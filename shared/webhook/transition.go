@@ -1,0 +1,81 @@
+package webhook
+
+import (
+	"slices"
+	"time"
+)
+
+// The methods below are the only ways a delivery changes. Each returns the
+// changed copy; the store refuses it when the row's Rev has moved on.
+
+// Succeed records an attempt that the endpoint took: the delivery is delivered
+// from any state, because the receiver has the event.
+func (d Delivery) Succeed(a Attempt) Delivery {
+	d = d.record(a)
+	d.State, d.Reason = Delivered, ""
+	d.NextAttemptAt, d.NextCause = time.Time{}, ""
+	return d
+}
+
+// Retry records a failed attempt after which another is due at next.
+func (d Delivery) Retry(a Attempt, next time.Time, cause NextCause) Delivery {
+	d = d.record(a)
+	d.State, d.Reason = Retrying, ""
+	d.NextAttemptAt, d.NextCause = next, cause
+	return d
+}
+
+// Fail records a failed attempt and leaves the state, the schedule and the
+// retry budget as they are: the attempt was asked for by hand, or another
+// consumer has settled the delivery meanwhile.
+func (d Delivery) Fail(a Attempt) Delivery {
+	d = d.record(a)
+	d.BudgetStart++
+	return d
+}
+
+// GiveUp records the failed attempt after which the delivery is dead, for reason.
+func (d Delivery) GiveUp(a Attempt, reason Reason) Delivery {
+	return d.record(a).Die(reason, a.At.Add(a.Duration))
+}
+
+// Die ends the delivery at now without an attempt, for reason.
+func (d Delivery) Die(reason Reason, now time.Time) Delivery {
+	d.State, d.Reason = Dead, reason
+	d.NextAttemptAt, d.NextCause = time.Time{}, ""
+	d.DiedAt, d.UpdatedAt = now, now
+	return d
+}
+
+// Cancel ends the delivery at now because it can no longer be made, for reason.
+func (d Delivery) Cancel(reason Reason, now time.Time) Delivery {
+	d.State, d.Reason = Cancelled, reason
+	d.NextAttemptAt, d.NextCause = time.Time{}, ""
+	d.UpdatedAt = now
+	return d
+}
+
+// Reopen gives a dead delivery a fresh retry budget. The next attempt decides its state.
+func (d Delivery) Reopen() Delivery {
+	d.BudgetStart = d.AttemptCount
+	return d
+}
+
+func (d Delivery) record(a Attempt) Delivery {
+	d.AttemptCount++
+	a.Number = d.AttemptCount
+	kept := slices.Clone(d.Attempts)
+	if len(kept) > 0 {
+		last := &kept[len(kept)-1]
+		if len(last.Response) > MaxOldResponseKept {
+			last.Response = last.Response[:MaxOldResponseKept]
+		}
+	}
+	kept = append(kept, a)
+	if over := len(kept) - MaxAttemptsKept; over > 0 {
+		kept = kept[over:]
+	}
+	d.Attempts = kept
+	d.UpdatedAt = a.At.Add(a.Duration)
+	return d
+}
