@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +82,56 @@ func TestAnEventThatNobodyWantsIsAccepted(t *testing.T) {
 	}
 	if e := n.event(t, a.ID); len(e.Deliveries) != 0 || string(e.Payload) != a.wireBody(`{"a":1}`) {
 		t.Errorf("got %d deliveries, payload %s", len(e.Deliveries), e.Payload)
+	}
+}
+
+// More endpoints than SQS, DynamoDB or a page of the API take at once.
+func TestAnEventReachesMoreEndpointsThanABatchHolds(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	h := newHook(t)
+	const endpoints = 130
+	var (
+		wait   sync.WaitGroup
+		slots  = make(chan struct{}, 8)
+		failed = make([]error, endpoints)
+	)
+	for i := range endpoints {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			// Long ids, so that what is stored with the event grows too.
+			spec := newEndpoint{ID: fmt.Sprintf("%064d", i), URL: h.url + fmt.Sprintf("?endpoint=%d", i)}
+			r, err := n.try(http.MethodPost, n.at("/endpoints"), spec)
+			if err == nil && r.status != http.StatusCreated {
+				err = errors.New(r.String())
+			}
+			failed[i] = err
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(failed...); err != nil {
+		t.Fatal(err)
+	}
+	a := n.post(t, "order.placed", `{}`)
+	if a.Deliveries != endpoints {
+		t.Errorf("the 202 says %d deliveries, want %d", a.Deliveries, endpoints)
+	}
+	eventually(t, patience, func() (bool, string) {
+		delivered := 0
+		for _, d := range n.event(t, a.ID).Deliveries {
+			if isDelivered(d) {
+				delivered++
+			}
+		}
+		return delivered == endpoints, fmt.Sprintf("%d of %d are delivered", delivered, endpoints)
+	})
+	reached := map[string]int{}
+	for _, arrival := range h.got() {
+		reached[arrival.target]++
+	}
+	if len(reached) != endpoints {
+		t.Errorf("%d endpoints were reached, want %d", len(reached), endpoints)
 	}
 }
 

@@ -22,7 +22,7 @@ func TestARepeatUnderTheSameKeyGetsTheSameAnswerAndMakesNoSecondEvent(t *testing
 	n := newTenant(t)
 	h := newHook(t)
 	e := n.subscribe(t, h)
-	k := key("order 1001 / Überweisung")
+	k := key("order 1001 / invoice")
 	first := n.post(t, "order.placed", `{"a":1}`, k)
 	n.awaitState(t, first.ID, e.ID, "delivered")
 	// Not even for an endpoint that has come since.

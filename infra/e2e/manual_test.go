@@ -93,6 +93,53 @@ func TestARetryByHandReachesADisabledEndpoint(t *testing.T) {
 	n.awaitState(t, a.ID, e.ID, "delivered")
 }
 
+// Two attempts at once: whatever comes last, what arrived has arrived.
+func TestAnAttemptThatFailsAfterAnotherWasTakenChangesNothing(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	release := make(chan struct{})
+	h := newHook(t, answer{hold: release, status: 500}, status(200))
+	e := n.subscribe(t, h)
+	a := n.post(t, "order.placed", `{}`)
+	h.await(t, 1)
+	n.retry(t, n.deliveryTo(t, a.ID, e.ID))
+	n.awaitState(t, a.ID, e.ID, "delivered")
+	close(release)
+	d := n.awaitDelivery(t, a.ID, e.ID, func(d delivery) bool { return d.AttemptCount == 2 })
+	if d.State != "delivered" || d.NextAttemptAt != nil || d.Attempts[0].Trigger != "manual" || d.Attempts[1].Outcome != "failed" {
+		t.Errorf("the delivery is %s", d)
+	}
+	if got := len(h.await(t, 2)); got != 2 {
+		t.Errorf("%d arrivals, want 2", got)
+	}
+}
+
+// A row of attempts cannot grow for ever. The count goes on.
+func TestTheLatestFiftyAttemptsAreKept(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	h := newHook(t)
+	e := n.subscribe(t, h)
+	a := n.post(t, "order.placed", `{}`)
+	d := n.awaitState(t, a.ID, e.ID, "delivered")
+	const kept, more = 50, 55
+	for i := range more {
+		n.retry(t, d)
+		if i%5 == 4 { // a few at once, which write the same row
+			n.awaitDelivery(t, a.ID, e.ID, func(d delivery) bool { return d.AttemptCount == i+2 })
+		}
+	}
+	d = n.deliveryTo(t, a.ID, e.ID)
+	if d.AttemptCount != more+1 || len(d.Attempts) != kept {
+		t.Fatalf("%d attempts, %d of them kept; want %d and %d", d.AttemptCount, len(d.Attempts), more+1, kept)
+	}
+	for i, got := range d.Attempts {
+		if want := more + 1 - kept + i + 1; got.Number != want {
+			t.Errorf("attempt %d has the number %d", want, got.Number)
+		}
+	}
+}
+
 func TestACancelledDeliveryCannotBeRetried(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)

@@ -104,8 +104,10 @@ func (h *hook) trust(secrets ...string) {
 
 // arrival is one request to a hook.
 type arrival struct {
-	at     time.Time
-	id     string
+	at time.Time
+	id string
+	// target is the request's path and query as sent.
+	target string
 	header http.Header
 	body   []byte
 	// failure says why no trusted key verifies it; nil when one does.
@@ -117,7 +119,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the relay broke off; no arrival
 	}
-	a := arrival{at: time.Now(), id: r.Header.Get("webhook-id"), header: r.Header.Clone(), body: body}
+	a := arrival{at: time.Now(), id: r.Header.Get("webhook-id"), target: r.RequestURI, header: r.Header.Clone(), body: body}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
 		a.failure = fmt.Errorf("%s with Content-Type %q", r.Method, r.Header.Get("Content-Type"))
 	}

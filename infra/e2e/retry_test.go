@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -242,6 +243,29 @@ func TestAFailedAttemptNamesItsReason(t *testing.T) {
 			}
 			if !slices.Contains([]string{"retrying", "dead"}, d.State) {
 				t.Errorf("the delivery is %s", d)
+			}
+		})
+	}
+}
+
+func TestTheBeginningOfAnAnswerIsKept(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	const kept = 4 << 10
+	long := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
+	for rule, tc := range map[string]struct{ body, want string }{
+		"ALongOne":    {long, long[:kept]},
+		"WithoutText": {"", ""},
+		"NotUTF8":     {"caf\xe9 \x00 <&>", "caf\ufffd \x00 <&>"},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			h := newHook(t, answer{status: 201, body: tc.body})
+			e := n.subscribe(t, h, "answer."+rule)
+			a := n.post(t, "answer."+rule, `{}`)
+			got := n.awaitState(t, a.ID, e.ID, "delivered").Attempts[0]
+			if got.Response != tc.want || got.StatusCode != 201 {
+				t.Errorf("kept is %d %q", got.StatusCode, clip(got.Response, 100))
 			}
 		})
 	}

@@ -110,8 +110,23 @@ func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delive
 		if loaded[0].Delivery != nil {
 			delivery = *loaded[0].Delivery
 		}
+		if holds(delivery, attempt) {
+			// The write took effect and its answer was lost, so that its
+			// repetition met its own row.
+			return next, f, nil
+		}
 	}
 	return delivery, fate{}, err
+}
+
+// holds reports whether the delivery's newest attempt is a.
+func holds(delivery webhook.Delivery, a webhook.Attempt) bool {
+	if len(delivery.Attempts) == 0 {
+		return false
+	}
+	last := delivery.Attempts[len(delivery.Attempts)-1]
+	return last.At.UnixMilli() == a.At.UnixMilli() && last.Duration.Milliseconds() == a.Duration.Milliseconds() &&
+		last.Trigger == a.Trigger && last.Reason == a.Reason && last.StatusCode == a.StatusCode
 }
 
 // advance is the verdict on an attempt: delivered, retry after a wait because

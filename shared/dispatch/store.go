@@ -35,8 +35,8 @@ type Store interface {
 	SaveDelivery(ctx context.Context, d webhook.Delivery) error
 
 	// DisableEndpoint sets the endpoint disabled for reason, and raises the
-	// tenant's config version with it. Disabling it again, or an endpoint that
-	// is gone, is no error.
+	// tenant's config version with it. One that is disabled already keeps its
+	// reason; neither that nor an endpoint that is gone is an error.
 	DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error
 }
 

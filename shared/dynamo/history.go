@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/webhook"
@@ -24,7 +25,7 @@ func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, p webhook.P
 	}
 	from.endpoint = "" // a position among deliveries: the event itself was passed
 	var events []webhook.Event
-	next, err := s.walk(ctx, tenant, from, listedAttributes, func(g group) bool {
+	next, err := s.walk(ctx, tenant, from, time.Time{}, listedAttributes, func(g group) bool {
 		if g.event != nil {
 			events = append(events, *g.event)
 		}
@@ -59,7 +60,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant webhook.TenantID, f histo
 func (s *Store) walkDeliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, from position, limit int) ([]webhook.Delivery, string, error) {
 	var found []webhook.Delivery
 	var stopped position
-	next, err := s.walk(ctx, tenant, from, deliveryAttributes, func(g group) bool {
+	next, err := s.walk(ctx, tenant, from, f.Since, deliveryAttributes, func(g group) bool {
 		rest := g.expand()
 		if g.ref == from.ref {
 			rest = behind(rest, from.endpoint)

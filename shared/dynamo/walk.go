@@ -35,13 +35,14 @@ const listedAttributes = attrPK + ", " + attrSK + ", " + attrExpires + ", " + at
 // a caller that stops a walk knows the position itself.
 //
 // It reads each day's buckets strongly, from the ref's day back to the day the
-// tenant was created: 1 read unit per 4 KB of rows, bodies included, and at
+// tenant was created, or the day of since: 1 read unit per 4 KB of rows, bodies included, and at
 // least 1 per bucket.
-func (s *Store) walk(ctx context.Context, tenant webhook.TenantID, from position, attributes string, visit func(group) bool) (string, error) {
+func (s *Store) walk(ctx context.Context, tenant webhook.TenantID, from position, since time.Time, attributes string, visit func(group) bool) (string, error) {
 	newest, oldest, err := s.span(ctx, tenant)
 	if err != nil {
 		return "", err
 	}
+	oldest = max(oldest, dayOf(since))
 	if from != (position{}) {
 		newest = min(newest, from.day)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
@@ -15,11 +16,22 @@ import (
 type Filter struct {
 	Endpoint webhook.EndpointID
 	State    webhook.State
+	// Since leaves out events accepted before it, and ends the list there.
+	Since time.Time
 }
 
 // Match reports whether the filter lets d through.
 func (f Filter) Match(d webhook.Delivery) bool {
-	return (f.Endpoint == "" || f.Endpoint == d.Endpoint) && (f.State == "" || f.State == d.State)
+	return (f.Endpoint == "" || f.Endpoint == d.Endpoint) && (f.State == "" || f.State == d.State) && f.Covers(d.Event)
+}
+
+// Covers reports whether the event was accepted after Since.
+func (f Filter) Covers(ref webhook.EventRef) bool {
+	if f.Since.IsZero() {
+		return true
+	}
+	accepted, ok := id.Time(ref)
+	return ok && !accepted.Before(f.Since.Truncate(time.Millisecond))
 }
 
 // Store reads what was recorded. Expired rows are never returned, and every
@@ -29,7 +41,7 @@ type Store interface {
 	EventRef(ctx context.Context, tenant webhook.TenantID, id webhook.EventID) (webhook.EventRef, error)
 	// EventByRef returns one event with its body, or ErrNotFound.
 	EventByRef(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) (webhook.Event, error)
-	// Events lists a tenant's events, newest first.
+	// Events lists a tenant's events, newest first, possibly without their bodies.
 	Events(ctx context.Context, tenant webhook.TenantID, p webhook.Page) ([]webhook.Event, string, error)
 	// EventDeliveries returns the stored delivery rows of one event.
 	EventDeliveries(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) ([]webhook.Delivery, error)

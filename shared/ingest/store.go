@@ -27,12 +27,13 @@ type Store interface {
 	// of c. ErrConflict: the stored claim is no longer old.
 	UpdateClaim(ctx context.Context, old, c Claim) error
 
-	// PutEvent stores e durably before it returns. Storing the same event again
-	// is harmless.
+	// PutEvent stores e durably before it returns, in place of what is stored
+	// under the same ref.
 	PutEvent(ctx context.Context, e webhook.Event) error
 
 	// MarkUnsent records that the event's messages may not have been sent, so
-	// that lists do not show its deliveries as queued for ever.
+	// that lists do not show its deliveries as queued for ever. ErrNotFound:
+	// there is no such event.
 	MarkUnsent(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) error
 
 	// EventByRef returns one event with its body, seeing every finished write.

@@ -113,6 +113,7 @@ func answer(response *http.Response, body []byte, now time.Time) webhook.Result 
 	code := response.StatusCode
 	switch {
 	case code >= 200 && code < 300:
+		result.Response = body[:min(len(body), webhook.MaxSuccessResponseKept)]
 		return result
 	case code >= 300 && code < 400:
 		result.Reason = webhook.ReasonRedirect

@@ -118,6 +118,9 @@ func walk(c *conn, tenant webhook.TenantID, f history.Filter, limit int, after [
 				return found, position(atDelivery, before, ""), nil
 			}
 			before, examined = string(e.Ref), examined+1
+			if !f.Covers(e.Ref) {
+				return found, "", nil
+			}
 			if !now.Before(e.ExpiresAt) {
 				continue
 			}

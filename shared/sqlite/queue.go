@@ -43,6 +43,13 @@ func (s *Store) numberMessages() error {
 	return nil
 }
 
+// releaseMessages shows the messages again that an earlier process had received
+// and neither deleted nor hidden when it ended: nobody works on them any more.
+func (s *Store) releaseMessages() error {
+	_, err := s.writer.exec("UPDATE messages SET visible_at = sent_at, leased = 0 WHERE leased = 1")
+	return err
+}
+
 // Send enqueues a message for each key, durably, before it returns.
 func (q *Queue) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
 	bodies := make([]string, len(keys))
@@ -82,7 +89,7 @@ func (q *Queue) send(ctx context.Context, bodies ...string) error {
 	return err
 }
 
-const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, body) VALUES (?1, ?2, ?2, 0, ?3)"
+const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, body) VALUES (?1, ?2, ?2, 0, 0, ?3)"
 
 // Receive returns at most limit messages that are visible, possibly none, and
 // hides them for the queue's visibility timeout. A message that was received
@@ -103,7 +110,7 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]dispatch.Message, err
 				} else {
 					m.receives++
 					received = append(received, m.message())
-					_, err = c.exec("UPDATE messages SET visible_at = ?, receives = ? WHERE seq = ?",
+					_, err = c.exec("UPDATE messages SET visible_at = ?, receives = ?, leased = 1 WHERE seq = ?",
 						millis(now.Add(q.s.visibility)), m.receives, m.seq)
 				}
 				if err != nil {
@@ -172,7 +179,7 @@ func (q *Queue) Hide(ctx context.Context, hidings []dispatch.Hiding) (failed []s
 		failed = nil
 		for _, h := range hidings {
 			seq, receives, _ := parseReceipt(h.Receipt)
-			hidden, err := c.exec("UPDATE messages SET visible_at = ? WHERE seq = ? AND receives = ?",
+			hidden, err := c.exec("UPDATE messages SET visible_at = ?, leased = 0 WHERE seq = ? AND receives = ?",
 				millis(now.Add(h.Wait)), seq, receives)
 			if err != nil {
 				return err

@@ -220,3 +220,21 @@ func BenchmarkSendToReceive(b *testing.B) {
 	}
 	b.ReportMetric(float64(total.Microseconds())/float64(b.N), "wake-µs")
 }
+
+// A process that was killed works on nothing any more, so the next one need not
+// wait for the visibility timeout; what was hidden on purpose stays hidden.
+func TestReopeningShowsWhatWasReceivedButNotWhatWasHidden(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	s, err := Open(Config{Path: path})
+	must(t, err)
+	q := s.Queue()
+	must(t, q.Send(t.Context(), []webhook.DeliveryKey{newKey("received"), newKey("hidden")}))
+	messages := receive(t, q, 2)
+	q.Hide(t.Context(), hidings(messages[1:], time.Hour))
+	must(t, s.Close())
+
+	again := receive(t, openAt(t, Config{Path: path}).Queue(), 1)
+	if again[0].ID != messages[0].ID || again[0].Receives != 2 {
+		t.Errorf("received %+v", again[0])
+	}
+}

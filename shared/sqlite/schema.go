@@ -49,9 +49,10 @@ CREATE INDEX deliveries_failed ON deliveries (state, tenant, event, endpoint)
 
 CREATE TABLE messages (
 	seq INTEGER PRIMARY KEY, sent_at INTEGER NOT NULL, visible_at INTEGER NOT NULL,
-	receives INTEGER NOT NULL, body BLOB NOT NULL
+	receives INTEGER NOT NULL, leased INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX messages_visible ON messages (visible_at);
+CREATE INDEX messages_leased ON messages (leased) WHERE leased = 1;
 
 CREATE TABLE dead_messages (
 	seq INTEGER PRIMARY KEY, body BLOB NOT NULL

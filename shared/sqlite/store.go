@@ -149,6 +149,9 @@ func open(cfg Config) (_ *Store, err error) {
 	if err := s.numberMessages(); err != nil {
 		return nil, explain(err)
 	}
+	if err := s.releaseMessages(); err != nil {
+		return nil, explain(err)
+	}
 	for range readers {
 		c, err := s.connect()
 		if err != nil {

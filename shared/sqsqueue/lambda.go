@@ -16,11 +16,12 @@ func FromLambda(event events.SQSEvent) []dispatch.Message {
 	messages := make([]dispatch.Message, len(event.Records))
 	for i, record := range event.Records {
 		messages[i] = dispatch.Message{
-			ID:       record.MessageId,
-			Receipt:  record.ReceiptHandle,
-			Body:     []byte(record.Body),
-			SentAt:   fromMilliseconds(record.Attributes["SentTimestamp"]),
-			Receives: atoi(record.Attributes["ApproximateReceiveCount"]),
+			ID:              record.MessageId,
+			Receipt:         record.ReceiptHandle,
+			Body:            []byte(record.Body),
+			SentAt:          fromMilliseconds(record.Attributes["SentTimestamp"]),
+			FirstReceivedAt: fromMilliseconds(record.Attributes["ApproximateFirstReceiveTimestamp"]),
+			Receives:        atoi(record.Attributes["ApproximateReceiveCount"]),
 		}
 	}
 	return messages

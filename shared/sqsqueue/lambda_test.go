@@ -33,7 +33,7 @@ func TestResponseBytes(t *testing.T) {
 
 func TestFromLambdaKeepsEveryMessage(t *testing.T) {
 	const event = `{"Records":[
-		{"messageId":"m1","receiptHandle":"r1","body":"{}","attributes":{"ApproximateReceiveCount":"3","SentTimestamp":"1764000000123"}},
+		{"messageId":"m1","receiptHandle":"r1","body":"{}","attributes":{"ApproximateReceiveCount":"3","SentTimestamp":"1764000000123","ApproximateFirstReceiveTimestamp":"1764000000456"}},
 		{"messageId":"m2","receiptHandle":"r2","body":"not ours","attributes":{"ApproximateReceiveCount":"x","SentTimestamp":""}},
 		{"messageId":"m3","receiptHandle":"r3","body":""}]}`
 	var in events.SQSEvent
@@ -41,7 +41,8 @@ func TestFromLambdaKeepsEveryMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []dispatch.Message{
-		{ID: "m1", Receipt: "r1", Body: []byte("{}"), SentAt: time.UnixMilli(1764000000123).UTC(), Receives: 3},
+		{ID: "m1", Receipt: "r1", Body: []byte("{}"), SentAt: time.UnixMilli(1764000000123).UTC(),
+			FirstReceivedAt: time.UnixMilli(1764000000456).UTC(), Receives: 3},
 		{ID: "m2", Receipt: "r2", Body: []byte("not ours")},
 		{ID: "m3", Receipt: "r3", Body: []byte{}},
 	}

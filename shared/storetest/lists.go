@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
 
@@ -38,6 +39,25 @@ var listRules = []rule{
 						return diff(fmt.Sprintf("filter %+v, limit %d", f, limit), sorted(want), sorted(got), listed)
 					})
 				}
+			}
+		}
+	}},
+
+	{"AListSinceATimeEndsThere", func(t *testing.T, s *bench) {
+		all := s.populate(t, 6)
+		for _, state := range append([]webhook.State{""}, webhook.States...) {
+			for _, d := range all {
+				accepted, _ := id.Time(d.Event)
+				f := history.Filter{State: state, Since: accepted}
+				var want []webhook.Delivery
+				for _, d := range all {
+					if f.Match(d) {
+						want = append(want, d)
+					}
+				}
+				eventually(t, func() string {
+					return diff(fmt.Sprintf("filter %+v", f), sorted(want), sorted(walk(t, s.deliveryList(t, f), fixed(3))), listed)
+				})
 			}
 		}
 	}},

@@ -112,40 +112,32 @@ func (s Sweeper) step(ctx context.Context, state *State) (resent int, err error)
 		state.Done = len(tenants) == 0 && next == ""
 		return 0, nil
 	}
-	queued, next, err := s.Store.Deliveries(ctx, state.Tenant, history.Filter{State: webhook.Queued},
-		webhook.Page{Limit: pageSize, After: state.After})
+	queued, next, err := s.Store.Deliveries(ctx, state.Tenant,
+		history.Filter{State: webhook.Queued, Since: s.Now().Add(-maxAge)}, webhook.Page{Limit: pageSize, After: state.After})
 	if err != nil {
 		return 0, fmt.Errorf("deliveries of %s: %w", state.Tenant, err)
 	}
-	leftovers, past := s.leftovers(queued)
+	leftovers := s.leftovers(queued)
 	if len(leftovers) > 0 {
 		if err := s.Queue.Send(ctx, leftovers); err != nil {
 			return 0, fmt.Errorf("send again for %s: %w", state.Tenant, err)
 		}
 	}
 	state.After = next
-	if past || next == "" {
+	if next == "" {
 		state.Tenant, state.After = "", ""
 		state.Done = state.TenantsAfter == ""
 	}
 	return len(leftovers), nil
 }
 
-// leftovers picks the deliveries old enough to be sent again; past says that
-// the list, newest first, has left the walk's window.
-func (s Sweeper) leftovers(queued []webhook.Delivery) (keys []webhook.DeliveryKey, past bool) {
-	now := s.Now()
+// leftovers picks the deliveries old enough to be sent again.
+func (s Sweeper) leftovers(queued []webhook.Delivery) []webhook.DeliveryKey {
+	var keys []webhook.DeliveryKey
 	for _, d := range queued {
-		accepted, ok := id.Time(d.Event)
-		if !ok {
-			continue
-		}
-		switch age := now.Sub(accepted); {
-		case age > maxAge:
-			return keys, true
-		case age >= minAge:
+		if accepted, ok := id.Time(d.Event); ok && s.Now().Sub(accepted) >= minAge {
 			keys = append(keys, d.DeliveryKey)
 		}
 	}
-	return keys, false
+	return keys
 }

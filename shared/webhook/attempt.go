@@ -56,6 +56,9 @@ const (
 const (
 	MaxResponseKept    = 4 << 10
 	MaxOldResponseKept = 1 << 10
+	// MaxSuccessResponseKept leaves the row of a first-time success under
+	// DynamoDB's write unit of 1 KB.
+	MaxSuccessResponseKept = 512
 )
 
 // MaxAttemptsKept bounds the attempts a delivery's row holds; older ones are

@@ -1,6 +1,9 @@
 package webhook
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // TenantID names the customer whose events and endpoints are kept apart from
 // everyone else's. The caller chooses it: 1–64 characters of A–Z a–z 0–9 _ -.
@@ -38,10 +41,14 @@ func CheckID(field, id string) error {
 }
 
 // CheckText returns an *Invalid for field when text is longer than limit bytes
-// or holds control characters.
+// holds control characters
+// or is not UTF-8.
 func CheckText(field, text string, limit int) error {
 	if len(text) > limit {
 		return invalid(field, "must be at most %d bytes", limit)
+	}
+	if !utf8.ValidString(text) {
+		return invalid(field, "must be valid UTF-8")
 	}
 	for _, r := range text {
 		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"webhookrelay/shared/config"
+	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/registry"
+	"webhookrelay/shared/safedial"
+)
+
+// cloud is a table and a queue of the bench's own on an emulator of AWS, and
+// the two functions that carry an event, as processes. Each function, and the
+// bench in the place of Lambda's event source mapping, has its own proxy.
+type cloud struct {
+	tally      tally
+	database   *dynamodb.Client
+	queue      *sqs.Client // by the mapping's proxy
+	name       string
+	queueURL   string
+	ingest     *function
+	dispatcher *function
+	servers    []*http.Server
+	undo       []func() error
+}
+
+var credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+})
+
+// openCloud makes all of it; close takes it away again, even after an error.
+func openCloud(ctx context.Context, endpoint, receiverURL string) (c *cloud, err error) {
+	ids := id.NewSource()
+	c = &cloud{name: "bench-" + ids.ULID(time.Now())}
+	c.tally.take()
+	c.database = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &endpoint, Credentials: credentials})
+	if err := c.createTable(ctx); err != nil {
+		return c, err
+	}
+	mapping, err := c.proxy(endpoint, "mapping")
+	if err != nil {
+		return c, err
+	}
+	c.queue = sqs.New(sqs.Options{Region: region, BaseEndpoint: &mapping, Credentials: credentials})
+	if err := c.createQueue(ctx); err != nil {
+		return c, err
+	}
+	endpoints := registry.New(registry.Config{
+		Store: dynamo.New(c.database, c.name, time.Now), IDs: ids, CheckURL: safedial.Policy{AnyPort: true, Allow: loopback}.CheckURL,
+		Overlap: config.DefaultOverlap, Now: time.Now,
+	})
+	if _, _, err := endpoints.PutTenant(ctx, tenantID, "Bench"); err != nil {
+		return c, err
+	}
+	_, err = endpoints.CreateEndpoint(ctx, tenantID, registry.NewEndpoint{ID: "receiver", URL: receiverURL})
+	return c, err
+}
+
+var loopback, _ = safedial.ParseCIDRs("127.0.0.0/8") // a constant that parses
+
+// proxy starts a counting proxy for one caller.
+func (c *cloud) proxy(endpoint, caller string) (string, error) {
+	address, server, err := proxy(endpoint, caller, &c.tally)
+	if err == nil {
+		c.servers = append(c.servers, server)
+	}
+	return address, err
+}
+
+// startFunctions starts both functions afresh, so that their next event is the
+// first of an execution environment.
+func (c *cloud) startFunctions(work, architecture, endpoint string) error {
+	for name, place := range map[string]**function{"ingest": &c.ingest, "dispatcher": &c.dispatcher} {
+		binary, err := buildFunction(work, name, architecture)
+		if err != nil {
+			return err
+		}
+		address, err := c.proxy(endpoint, name)
+		if err != nil {
+			return err
+		}
+		if *place, _, err = launch(binary, functionEnvironment(address, c.name, c.queueURL)...); err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (c *cloud) close() error {
+	for _, f := range []*function{c.ingest, c.dispatcher} {
+		if f != nil {
+			f.stop()
+		}
+	}
+	var failed []error
+	for _, undo := range c.undo {
+		failed = append(failed, undo())
+	}
+	for _, server := range c.servers {
+		_ = server.Close()
+	}
+	return errors.Join(failed...)
+}
+
+func (c *cloud) createTable(ctx context.Context) error {
+	key := func(partition, sort string) []dynamotypes.KeySchemaElement {
+		return []dynamotypes.KeySchemaElement{
+			{AttributeName: &partition, KeyType: dynamotypes.KeyTypeHash}, {AttributeName: &sort, KeyType: dynamotypes.KeyTypeRange},
+		}
+	}
+	schema := dynamo.TableSchema
+	var attributes []dynamotypes.AttributeDefinition
+	for _, name := range []string{schema.PartitionKey, schema.SortKey, schema.Index.PartitionKey, schema.Index.SortKey} {
+		attributes = append(attributes, dynamotypes.AttributeDefinition{AttributeName: &name, AttributeType: dynamotypes.ScalarAttributeTypeS})
+	}
+	_, err := c.database.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName: &c.name, BillingMode: dynamotypes.BillingModePayPerRequest,
+		AttributeDefinitions: attributes, KeySchema: key(schema.PartitionKey, schema.SortKey),
+		GlobalSecondaryIndexes: []dynamotypes.GlobalSecondaryIndex{{
+			IndexName: aws.String(schema.Index.Name), KeySchema: key(schema.Index.PartitionKey, schema.Index.SortKey),
+			Projection: &dynamotypes.Projection{ProjectionType: dynamotypes.ProjectionType(schema.Index.Projection)},
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("create a table: %w", err)
+	}
+	c.undo = append(c.undo, func() error {
+		_, err := c.database.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &c.name})
+		return err
+	})
+	return dynamodb.NewTableExistsWaiter(c.database).Wait(ctx, &dynamodb.DescribeTableInput{TableName: &c.name}, time.Minute)
+}
+
+func (c *cloud) createQueue(ctx context.Context) error {
+	made, err := c.queue.CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: &c.name, Attributes: map[string]string{"VisibilityTimeout": "360"},
+	})
+	if err != nil {
+		return fmt.Errorf("create a queue: %w", err)
+	}
+	c.queueURL = *made.QueueUrl
+	c.undo = append(c.undo, func() error {
+		_, err := c.queue.DeleteQueue(context.Background(), &sqs.DeleteQueueInput{QueueUrl: made.QueueUrl})
+		return err
+	})
+	return nil
+}
+
+// post has ingest accept an event.
+func (c *cloud) post(request []byte) error {
+	var answer events.APIGatewayProxyResponse
+	err := c.ingest.invoke(events.APIGatewayProxyRequest{
+		HTTPMethod: http.MethodPost, Path: "/v1/tenants/" + tenantID + "/events",
+		Headers: map[string]string{"Authorization": "Bearer " + adminKey, "Content-Type": "application/json"},
+		Body:    string(request),
+	}, &answer)
+	if err == nil && answer.StatusCode != http.StatusAccepted {
+		err = fmt.Errorf("ingest answered %d: %s", answer.StatusCode, answer.Body)
+	}
+	return err
+}
+
+// dispatch receives one batch of exactly size messages, has the dispatcher
+// handle it, and deletes what that does not keep, as the event source mapping
+// does. It returns how many were kept.
+func (c *cloud) dispatch(ctx context.Context, size int) (kept int, err error) {
+	var batch events.SQSEvent
+	receipts := map[string]string{}
+	deadline := time.Now().Add(30 * time.Second)
+	for len(batch.Records) < size {
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("%d messages came, %d were expected", len(batch.Records), size)
+		}
+		out, err := c.queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &c.queueURL, MaxNumberOfMessages: int32(size - len(batch.Records)), WaitTimeSeconds: 10,
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil {
+			return 0, err
+		}
+		for _, m := range out.Messages {
+			receipts[*m.MessageId] = *m.ReceiptHandle
+			batch.Records = append(batch.Records, events.SQSMessage{
+				MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
+			})
+		}
+	}
+	var answer events.SQSEventResponse
+	if err := c.dispatcher.invoke(batch, &answer); err != nil {
+		return 0, err
+	}
+	for _, failure := range answer.BatchItemFailures {
+		delete(receipts, failure.ItemIdentifier)
+	}
+	return len(answer.BatchItemFailures), c.remove(ctx, receipts)
+}
+
+func (c *cloud) remove(ctx context.Context, receipts map[string]string) error {
+	if len(receipts) == 0 {
+		return nil
+	}
+	var entries []types.DeleteMessageBatchRequestEntry
+	for message, receipt := range receipts {
+		entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(message), ReceiptHandle: aws.String(receipt)})
+	}
+	out, err := c.queue.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &c.queueURL, Entries: entries})
+	if err == nil && len(out.Failed) > 0 {
+		err = fmt.Errorf("%d of %d messages not deleted", len(out.Failed), len(entries))
+	}
+	return err
+}

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// devResults is what one process with everything in it does on this machine.
+type devResults struct {
+	Durability  string       `json:"durability"`
+	Comparisons []comparison `json:"comparisons"`
+	// Memory in MiB: at rest after the start, and the most it held by the end of
+	// a round of events.
+	IdleMemory *spread `json:"idle_memory_mib,omitempty"`
+	PeakMemory *spread `json:"peak_memory_mib,omitempty"`
+	// DiskSync is one write of 4 KiB and fsync on the same file system, in ms.
+	DiskSync   spread `json:"disk_sync_ms"`
+	Delivered  int    `json:"delivered"`
+	Duplicates int    `json:"duplicates"`
+}
+
+func (d *devResults) print(s settings) {
+	fmt.Printf("relay dev: %s; %d rounds of %d events of %d bytes over %d connections\n\n",
+		d.Durability, s.Rounds, s.Events, s.DataBytes, s.Connections)
+	var rows [][]string
+	for _, c := range d.Comparisons {
+		rows = append(rows, c.row())
+	}
+	table([]string{"median (min–max)", "unit", "relay", "floor", "relay ÷ floor"}, rows)
+	table([]string{"median (min–max)", "unit", "value"}, [][]string{
+		{"memory at rest after the start", "MiB", optional(d.IdleMemory)},
+		{"most memory by the end of a round", "MiB", optional(d.PeakMemory)},
+		{"one 4 KiB write and fsync, same file system", "ms", d.DiskSync.String()},
+	})
+	fmt.Printf("%d deliveries, none missing, %d duplicates\n\n", d.Delivered, d.Duplicates)
+}
+
+func optional(s *spread) string {
+	if s == nil {
+		return unknown
+	}
+	return s.String()
+}
+
+// devBench holds what the measurements of relay dev share.
+type devBench struct {
+	settings
+	work, binary string
+	receiver     *receiver
+	bodies       [][]byte
+	results      *devResults
+	peaks        []float64
+	serial       int
+}
+
+func measureDev(work string, s settings) (*devResults, error) {
+	b := &devBench{settings: s, work: work, results: &devResults{}}
+	b.results.Durability = "SQLite on " + filesystem(work) + ", write-ahead log, synced to disk before each 202 and after each attempt"
+	var err error
+	if b.binary, err = buildRelay(work); err != nil {
+		return nil, err
+	}
+	if b.receiver, err = newReceiver(); err != nil {
+		return nil, err
+	}
+	defer b.receiver.close()
+	for n := range max(s.Events, s.PacedEvents) {
+		b.bodies = append(b.bodies, eventRequest(n))
+	}
+	for _, measure := range []func() error{b.starts, b.throughput, b.fanOut, b.latency, b.disk} {
+		if err := measure(); err != nil {
+			return nil, err
+		}
+	}
+	if len(b.peaks) > 0 {
+		peak := spreadOf(b.peaks)
+		b.results.PeakMemory = &peak
+	}
+	return b.results, nil
+}
+
+func (b *devBench) add(c comparison) { b.results.Comparisons = append(b.results.Comparisons, c) }
+
+// start starts a relay over a file of its own, subscribed at the paths of the
+// receiver, and sends a few events through it, so that connections are open.
+func (b *devBench) start(paths []string) (*relay, error) {
+	b.serial++
+	r, err := startRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
+	if err != nil {
+		return nil, err
+	}
+	var urls []string
+	for _, path := range paths {
+		urls = append(urls, b.receiver.url+path)
+	}
+	if err := r.subscribe(urls); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
+	if _, err := b.round(r.loader(b.Connections), paths, b.bodies[:100], b.flooding); err != nil {
+		return nil, errors.Join(fmt.Errorf("warm-up: %w", err), r.stop())
+	}
+	return r, nil
+}
+
+func (r *relay) loader(connections int) *loader {
+	return newLoader(r.eventsURL(), adminKey, false, connections)
+}
+
+func (b *devBench) floorLoader(path string) *loader {
+	return newLoader(b.receiver.url+path, adminKey, true, b.Connections)
+}
+
+func (b *devBench) flooding(l *loader, bodies [][]byte) ([]posted, error) {
+	return l.flood(bodies, b.Connections)
+}
+
+func (b *devBench) pacing(l *loader, bodies [][]byte) ([]posted, error) {
+	return l.pace(bodies, b.PacedPerSecond)
+}
+
+// outcome is one round in which everything arrived.
+type outcome struct {
+	posted []posted
+	received
+	perSecond float64
+}
+
+// round posts the bodies and waits until each has arrived at every path.
+func (b *devBench) round(l *loader, paths []string, bodies [][]byte, send func(*loader, [][]byte) ([]posted, error)) (outcome, error) {
+	defer l.close()
+	b.receiver.expect(len(bodies) * len(paths))
+	began := time.Now()
+	all, err := send(l, bodies)
+	if err != nil {
+		return outcome{}, err
+	}
+	got, err := b.receiver.wait()
+	if err == nil {
+		err = got.check(ids(all), paths)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{all, got, float64(len(got.first)) / got.last.Sub(began).Seconds()}, nil
+}
+
+// counted is a round of the relay, whose duplicates and memory are noted.
+func (b *devBench) counted(r *relay, paths []string, bodies [][]byte, send func(*loader, [][]byte) ([]posted, error)) (outcome, error) {
+	got, err := b.round(r.loader(b.Connections), paths, bodies, send)
+	if err != nil {
+		return got, err
+	}
+	b.results.Delivered += len(got.first)
+	b.results.Duplicates += got.repeats
+	if peak, ok := memory(r.pid(), "VmHWM"); ok {
+		b.peaks = append(b.peaks, peak)
+	}
+	return got, nil
+}
+
+// starts measures the time from exec to the first line. The floor is the same
+// binary doing nothing but to print a line: `relay key`.
+func (b *devBench) starts() error {
+	var relays, floors, idle []float64
+	for i := range b.Starts + 1 {
+		key := exec.Command(b.binary, "key")
+		line, floor, _, err := firstLine(key)
+		if err = errors.Join(err, key.Wait()); err != nil || line == "" {
+			return fmt.Errorf("relay key printed %q: %w", line, err)
+		}
+		b.serial++
+		r, err := startRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
+		if err != nil {
+			return err
+		}
+		if i > 0 { // the first reads the binary from disk
+			relays, floors = append(relays, milliseconds(r.started)), append(floors, milliseconds(floor))
+		}
+		if i%3 == 1 { // settling takes a while, and memory varies little
+			if rss, ok := settledMemory(r.pid()); ok {
+				idle = append(idle, rss)
+			}
+		}
+		if err := r.stop(); err != nil {
+			return err
+		}
+	}
+	b.add(compare("start, exec to first line (floor: `relay key`)", "ms", relays, floors))
+	if len(idle) > 0 {
+		rest := spreadOf(idle)
+		b.results.IdleMemory = &rest
+	}
+	return nil
+}
+
+// settledMemory returns a process's resident memory once it stays within 1 %
+// for a second.
+func settledMemory(pid int) (float64, bool) {
+	last, still := 0.0, 0
+	for range 50 {
+		now, ok := memory(pid, "VmRSS")
+		if !ok {
+			return 0, false
+		}
+		if math.Abs(now-last) < last/100 {
+			still++
+		} else {
+			last, still = now, 0
+		}
+		if still == 5 {
+			return now, true
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return last, true
+}
+
+// speeds collects what alternating rounds came to.
+type speeds struct{ relay, floor, relayCPU, floorCPU []float64 }
+
+// floorTimes is how many times the relay's events a round of the floor posts:
+// it is that much faster, and would be over before it could be measured.
+const floorTimes = 5
+
+// alternate runs rounds of the floor and of the relay in turn. A delivery of
+// the floor is a post straight to the receiver, by the same loader.
+func (b *devBench) alternate(paths []string, events int) (speeds, error) {
+	var s speeds
+	self := os.Getpid()
+	var floorBodies [][]byte
+	for range floorTimes {
+		floorBodies = append(floorBodies, b.bodies[:b.Events]...)
+	}
+	for range b.Rounds {
+		before := settledCPU(self)
+		floor, err := b.round(b.floorLoader(paths[0]), paths[:1], floorBodies, b.flooding)
+		if err != nil {
+			return s, fmt.Errorf("floor: %w", err)
+		}
+		s.floor = append(s.floor, floor.perSecond)
+		s.floorCPU = append(s.floorCPU, 1000*(settledCPU(self)-before)/float64(len(floor.first)))
+
+		r, err := b.start(paths)
+		if err != nil {
+			return s, err
+		}
+		before = settledCPU(r.pid())
+		got, err := b.counted(r, paths, b.bodies[:events], b.flooding)
+		s.relay = append(s.relay, got.perSecond)
+		s.relayCPU = append(s.relayCPU, 1000*(settledCPU(r.pid())-before)/float64(max(1, len(got.first))))
+		if err = errors.Join(err, r.stop()); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (b *devBench) throughput() error {
+	s, err := b.alternate([]string{"/hook/0"}, b.Events)
+	if err != nil {
+		return fmt.Errorf("throughput: %w", err)
+	}
+	b.add(compare("events, post to arrival", "1/s", s.relay, s.floor))
+	b.addCPU("processor time per delivery, 1 endpoint", s)
+	return nil
+}
+
+func (b *devBench) fanOut() error {
+	var paths []string
+	for i := range b.FanOut {
+		paths = append(paths, fmt.Sprintf("/hook/%d", i))
+	}
+	s, err := b.alternate(paths, b.Events/b.FanOut)
+	if err != nil {
+		return fmt.Errorf("fan-out: %w", err)
+	}
+	b.add(compare(fmt.Sprintf("deliveries to %d endpoints", b.FanOut), "1/s", s.relay, s.floor))
+	b.addCPU(fmt.Sprintf("processor time per delivery, %d endpoints", b.FanOut), s)
+	return nil
+}
+
+func (b *devBench) addCPU(name string, s speeds) {
+	for _, v := range append(s.relayCPU, s.floorCPU...) {
+		if math.IsNaN(v) || v == 0 {
+			return // the system does not tell, or too few events for its clock
+		}
+	}
+	b.add(compare(name, "ms", s.relayCPU, s.floorCPU))
+}
+
+// latency paces events far below what the relay can take.
+func (b *devBench) latency() error {
+	paths, bodies := []string{"/hook/0"}, b.bodies[:b.PacedEvents]
+	type tails struct{ ack50, ack99, arrive50, arrive99 []float64 }
+	var relays, floors tails
+	note := func(t *tails, o outcome) {
+		var ack, arrive []float64
+		for _, p := range o.posted {
+			ack = append(ack, milliseconds(p.acked.Sub(p.sent)))
+			arrive = append(arrive, milliseconds(o.first[arrival{paths[0], p.id}].Sub(p.sent)))
+		}
+		t.ack50, t.ack99 = append(t.ack50, percentile(ack, 0.5)), append(t.ack99, percentile(ack, 0.99))
+		t.arrive50, t.arrive99 = append(t.arrive50, percentile(arrive, 0.5)), append(t.arrive99, percentile(arrive, 0.99))
+	}
+	for range b.Rounds {
+		floor, err := b.round(b.floorLoader(paths[0]), paths, bodies, b.pacing)
+		if err != nil {
+			return fmt.Errorf("latency, floor: %w", err)
+		}
+		note(&floors, floor)
+		r, err := b.start(paths)
+		if err != nil {
+			return err
+		}
+		got, err := b.counted(r, paths, bodies, b.pacing)
+		if err = errors.Join(err, r.stop()); err != nil {
+			return fmt.Errorf("latency: %w", err)
+		}
+		note(&relays, got)
+	}
+	rate := fmt.Sprintf(" at %d/s", b.PacedPerSecond)
+	b.add(compare("post to 202, p50"+rate, "ms", relays.ack50, floors.ack50))
+	b.add(compare("post to 202, p99"+rate, "ms", relays.ack99, floors.ack99))
+	b.add(compare("post to arrival, p50"+rate, "ms", relays.arrive50, floors.arrive50))
+	b.add(compare("post to arrival, p99"+rate, "ms", relays.arrive99, floors.arrive99))
+	return nil
+}
+
+// disk measures what one sync costs here: the relay makes two one after the
+// other before it answers 202.
+func (b *devBench) disk() error {
+	f, err := os.Create(filepath.Join(b.work, "sync"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	block := make([]byte, 4<<10)
+	var took []float64
+	for i := range 256 {
+		began := time.Now()
+		// Twice over the same 512 KiB: from the second time on the file no longer grows.
+		if _, err := f.WriteAt(block, int64(i%128)*int64(len(block))); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		if i >= 128 {
+			took = append(took, milliseconds(time.Since(began)))
+		}
+	}
+	b.results.DiskSync = spreadOf(took)
+	return nil
+}

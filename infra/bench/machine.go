@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// machine is where a run took place. What a system does not tell is "not available".
+type machine struct {
+	CPU        string `json:"cpu"`
+	Cores      int    `json:"cores"`
+	Memory     string `json:"memory"`
+	OS         string `json:"os"`
+	Go         string `json:"go"`
+	Filesystem string `json:"filesystem"`
+	// Load is the load average over 1, 5 and 15 minutes before the run.
+	Load string `json:"load_before"`
+}
+
+const unknown = "not available"
+
+func thisMachine(work string) machine {
+	m := machine{
+		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: unknown,
+		OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Filesystem: filesystem(work), Load: unknown,
+	}
+	if kb, ok := kilobytes("/proc/meminfo", "MemTotal"); ok {
+		m.Memory = fmt.Sprintf("%.1f GiB", kb/(1<<20))
+	}
+	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		m.OS += ", kernel " + strings.TrimSpace(string(release))
+	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load = strings.Join(strings.Fields(string(load))[:3], " ")
+	}
+	return m
+}
+
+// field returns the value of the first line "name: value" of a file.
+func field(path, name string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return unknown
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return unknown
+}
+
+func kilobytes(path, name string) (float64, bool) {
+	number, _ := strings.CutSuffix(field(path, name), " kB")
+	kb, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	return kb, err == nil
+}
+
+// filesystem returns the type of the file system that holds dir.
+func filesystem(dir string) string {
+	mounts, err := os.ReadFile("/proc/mounts")
+	abs, absErr := filepath.Abs(dir)
+	if err != nil || absErr != nil {
+		return unknown
+	}
+	kind, longest := unknown, -1
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue
+		}
+		point := strings.TrimSuffix(fields[1], "/")
+		if (abs == point || strings.HasPrefix(abs, point+"/")) && len(point) >= longest {
+			kind, longest = fields[2], len(point)
+		}
+	}
+	return kind
+}
+
+// memory returns VmRSS or VmHWM of a process in MiB.
+func memory(pid int, which string) (float64, bool) {
+	kb, ok := kilobytes(fmt.Sprintf("/proc/%d/status", pid), which)
+	return kb / 1024, ok
+}
+
+// ticksPerSecond is what Linux counts processor time in for /proc on every
+// architecture Go runs on.
+const ticksPerSecond = 100
+
+// cpuSeconds returns the processor time that a process has used, in user and
+// kernel mode, or NaN where the system does not tell.
+func cpuSeconds(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return math.NaN()
+	}
+	// The command's name, in parentheses, may hold spaces; utime and stime are
+	// the 12th and 13th fields after it.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return math.NaN()
+	}
+	user, userErr := strconv.ParseFloat(fields[11], 64)
+	system, systemErr := strconv.ParseFloat(fields[12], 64)
+	if userErr != nil || systemErr != nil {
+		return math.NaN()
+	}
+	return (user + system) / ticksPerSecond
+}
+
+// settledCPU waits until the process rests and returns its processor time.
+func settledCPU(pid int) float64 {
+	last := cpuSeconds(pid)
+	for range 20 {
+		time.Sleep(100 * time.Millisecond)
+		now := cpuSeconds(pid)
+		if now-last < 1.0/ticksPerSecond || math.IsNaN(now) {
+			return now
+		}
+		last = now
+	}
+	return last
+}

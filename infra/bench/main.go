@@ -1,0 +1,148 @@
+// Command bench measures the relay on this machine, prints the results and
+// stores them. It states numbers and sets no targets. Machines differ and are
+// shared, so every speed stands beside a floor, taken in the same run in
+// alternation with it, and is given as a ratio to it.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// settings are the sizes of a run.
+type settings struct {
+	Events         int `json:"events"`
+	Rounds         int `json:"rounds"`
+	Connections    int `json:"connections"`
+	Starts         int `json:"starts"`
+	FunctionStarts int `json:"function_starts"`
+	PacedPerSecond int `json:"paced_events_per_second"`
+	PacedEvents    int `json:"paced_events"`
+	FanOut         int `json:"fan_out_endpoints"`
+	AWSEvents      int `json:"aws_events"`
+	// DataBytes is the size of an event's data, DeflatedBytes what deflate
+	// leaves of its body, which decides what DynamoDB bills.
+	DataBytes     int `json:"data_bytes"`
+	DeflatedBytes int `json:"body_deflated_bytes"`
+}
+
+// results is the file that a run leaves.
+type results struct {
+	At        time.Time        `json:"at"`
+	Commit    string           `json:"commit"`
+	Machine   machine          `json:"machine"`
+	Settings  settings         `json:"settings"`
+	Dev       *devResults      `json:"relay_dev,omitempty"`
+	Functions *functionResults `json:"functions,omitempty"`
+	AWS       *awsResults      `json:"aws,omitempty"`
+}
+
+func main() {
+	only := flag.String("only", "", "measure one part: dev, functions or aws")
+	events := flag.Int("events", 4000, "events per round of the throughput measurements")
+	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
+	out := flag.String("out", "infra/bench/results", "directory for the results, from the root of the module")
+	flag.Parse()
+	if err := run(*only, *events, *rounds, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(only string, events, rounds int, out string) (err error) {
+	switch {
+	case only != "" && only != "dev" && only != "functions" && only != "aws":
+		return fmt.Errorf("-only %s: there are dev, functions and aws", only)
+	case rounds < 3:
+		return errors.New("-rounds: at least 3, or there is no median")
+	case events < 100:
+		return errors.New("-events: at least 100")
+	}
+	if err := enterModule(); err != nil {
+		return err
+	}
+	// Not the system's temporary directory, which may lie in memory.
+	if err := os.MkdirAll(".cache", 0o700); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(".cache", "bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+
+	r := results{At: time.Now().UTC().Truncate(time.Second), Commit: commit(), Machine: thisMachine(work)}
+	r.Settings = settings{
+		Events: events, Rounds: rounds, Connections: 64, Starts: 10, FunctionStarts: 25,
+		PacedPerSecond: 50, PacedEvents: 400, FanOut: 10, AWSEvents: 50,
+		DataBytes: len(eventData(0)), DeflatedBytes: deflatedBody(),
+	}
+	fmt.Printf("load on this machine before the run: %s\n\n", r.Machine.Load)
+	if only == "" || only == "dev" {
+		if r.Dev, err = measureDev(work, r.Settings); err != nil {
+			return fmt.Errorf("relay dev: %w", err)
+		}
+		r.Dev.print(r.Settings)
+	}
+	if only == "" || only == "functions" {
+		if r.Functions, err = measureFunctions(work, r.Settings); err != nil {
+			return fmt.Errorf("functions: %w", err)
+		}
+		r.Functions.print()
+	}
+	if only == "" || only == "aws" {
+		if r.AWS, err = measureAWS(work, r.Settings); err != nil {
+			return fmt.Errorf("aws: %w", err)
+		}
+		r.AWS.print()
+	}
+	return store(r, out)
+}
+
+// enterModule makes the module's root the working directory, so that the bench
+// may be started anywhere inside it.
+func enterModule() error {
+	found, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return fmt.Errorf("go env GOMOD: %w", err)
+	}
+	mod := strings.TrimSpace(string(found))
+	if filepath.Base(mod) != "go.mod" {
+		return errors.New("run it inside the module")
+	}
+	return os.Chdir(filepath.Dir(mod))
+}
+
+// commit names the commit of what is measured, or "dirty" when that differs
+// from the commit checked out.
+func commit() string {
+	changes, err := exec.Command("git", "status", "--porcelain", "--", "functions", "shared", "infra/cmd", "go.mod", "go.sum").Output()
+	head, headErr := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil || headErr != nil || len(changes) > 0 {
+		return "dirty"
+	}
+	return strings.TrimSpace(string(head))
+}
+
+func store(r results, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%s-%s.json", r.At.Format(time.DateOnly), r.Commit))
+	if err := os.WriteFile(path, append(compact(text), '\n'), 0o644); err != nil {
+		return err
+	}
+	fmt.Println("stored in", path)
+	return nil
+}
