@@ -24,7 +24,9 @@ type function struct {
 	polled  chan time.Time
 	work    chan []byte
 	replies chan reply
-	ended   chan error
+	// ended is closed when the process has ended, after err was set.
+	ended chan struct{}
+	err   error
 }
 
 type reply struct {
@@ -43,7 +45,7 @@ func launch(binary string, environment ...string) (*function, time.Duration, err
 	}
 	f := &function{
 		address: listener.Addr().String(),
-		polled:  make(chan time.Time, 1), work: make(chan []byte), replies: make(chan reply, 1), ended: make(chan error, 1),
+		polled:  make(chan time.Time, 1), work: make(chan []byte), replies: make(chan reply, 1), ended: make(chan struct{}),
 	}
 	const invocation = "/2018-06-01/runtime/invocation/"
 	mux := http.NewServeMux()
@@ -64,14 +66,16 @@ func launch(binary string, environment ...string) (*function, time.Duration, err
 		_ = f.server.Close()
 		return nil, 0, err
 	}
-	go func() { f.ended <- f.command.Wait() }()
+	go func() {
+		f.err = f.command.Wait()
+		close(f.ended)
+	}()
 	select {
 	case at := <-f.polled:
 		return f, at.Sub(began), nil
-	case err := <-f.ended:
-		f.ended <- err
+	case <-f.ended:
 		f.stop()
-		return nil, 0, fmt.Errorf("it ended with %w before it asked for work: %s", err, f.output.String())
+		return nil, 0, fmt.Errorf("it ended with %w before it asked for work: %s", f.err, f.output.String())
 	case <-time.After(20 * time.Second):
 		f.stop()
 		return nil, 0, errors.New("it did not ask for work within 20 s")
@@ -81,7 +85,7 @@ func launch(binary string, environment ...string) (*function, time.Duration, err
 // stop ends the process without ceremony, as Lambda does.
 func (f *function) stop() {
 	_ = f.command.Process.Kill() // it may have ended already
-	_ = <-f.ended // killed, or ended before
+	<-f.ended
 	_ = f.server.Close()
 }
 
@@ -130,9 +134,8 @@ func (f *function) invoke(event, out any) error {
 			return fmt.Errorf("the function failed: %s", got.body)
 		}
 		return json.NewDecoder(bytes.NewReader(got.body)).Decode(out)
-	case err := <-f.ended:
-		f.ended <- err
-		return fmt.Errorf("the function ended with %w: %s", err, f.output.String())
+	case <-f.ended:
+		return fmt.Errorf("the function ended with %w: %s", f.err, f.output.String())
 	case <-late.C:
 		return fmt.Errorf("the function did not reply: %s", f.output.String())
 	}

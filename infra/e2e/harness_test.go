@@ -52,7 +52,7 @@ func runAll(m *testing.M) int {
 		runSideBySide(8)
 		return m.Run()
 	}
-	runSideBySide(48)
+	runSideBySide(64)
 	dir, err := os.MkdirTemp("", "relay-e2e-")
 	if err != nil {
 		return complain(err)

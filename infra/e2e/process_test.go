@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +21,18 @@ const localKey = "e2e-admin-key-0123456789"
 
 // buildRelay builds the real command into dir.
 func buildRelay(dir string) (string, error) {
+	// `go test` repeats a result from its cache unless something changed that
+	// the test looked at. It does not see what a build of our own reads, so the
+	// sources are looked at here.
+	for _, sources := range []string{"../../shared", "../cmd"} {
+		err := filepath.WalkDir(sources, func(path string, _ fs.DirEntry, err error) error {
+			_, statErr := os.Stat(path)
+			return errors.Join(err, statErr)
+		})
+		if err != nil {
+			return "", err
+		}
+	}
 	binary := dir + "/relay"
 	build := exec.Command("go", "build", "-o", binary, "webhookrelay/infra/cmd/relay")
 	if out, err := build.CombinedOutput(); err != nil {

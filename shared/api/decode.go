@@ -107,8 +107,7 @@ func decodeObject(body []byte, members fields) error {
 }
 
 func syntax(err error) error {
-	var at *json.SyntaxError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return malformed(fmt.Sprintf("At byte %d: %s.", at.Offset, at.Error()))
 	}
 	return malformed("The JSON object is incomplete.")

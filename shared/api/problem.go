@@ -82,12 +82,10 @@ var problems = []struct {
 
 // problemOf turns any error into the problem its caller may see.
 func problemOf(err error) *Problem {
-	var known *Problem
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Problem](err); ok {
 		return known
 	}
-	var bad *webhook.Invalid
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*webhook.Invalid](err); ok {
 		p := problem(http.StatusBadRequest, "invalid-field", "Invalid request", bad.Error()+".")
 		p.Field = bad.Field
 		return p

@@ -18,10 +18,7 @@ import (
 // KeyPrefix begins every API key, so that a leaked one is recognised.
 const KeyPrefix = "relay_"
 
-// MinKeyLength refuses keys short enough to be guessed.
-const MinKeyLength = 20
-
-// ErrUnauthenticated: the request carries no key, or one that is not known.
+// ErrUnauthenticated says that the request carries no key, or one that is not known.
 var ErrUnauthenticated = errors.New("no valid API key")
 
 // NewKey returns a fresh API key of 256 random bits.

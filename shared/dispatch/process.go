@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"webhookrelay/shared/webhook"
@@ -85,7 +86,7 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 		// The endpoint may have the event, but nobody would know: try again later.
 		return d.putBack(j.message)
 	}
-	if result.StatusCode == 410 {
+	if result.StatusCode == http.StatusGone {
 		d.disable(ctx, delivery)
 	}
 	return f
@@ -148,7 +149,7 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 		// Given up by another consumer while this one was sending.
 		return delivery.Fail(attempt), spin
 	}
-	if result.StatusCode == 410 {
+	if result.StatusCode == http.StatusGone {
 		return delivery.GiveUp(attempt, webhook.ReasonHTTP410), d.afterDeath(j)
 	}
 	wait, cause, ok := d.Policy.Next(delivery.Spent()+1, result)

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -163,12 +164,12 @@ func TestUnknownPositionsAreRefused(t *testing.T) {
 	const ref = "01M83XJ8800000000000000000"
 	for _, text := range []string{"x", "20251323", "19600101", "2025112", strings.ToLower(ref), ref + ".", ref + "#ep",
 		ref + ".a.b", ref + ".ü", "acme." + ref, "01M83XJ880000000000000000U"} {
-		if p, err := parsePosition(text); err != webhook.ErrBadCursor {
+		if p, err := parsePosition(text); !errors.Is(err, webhook.ErrBadCursor) {
 			t.Errorf("position %q is read as %+v, %v", text, p, err)
 		}
 	}
 	for _, text := range []string{"x", ref, "acme." + ref, "acme." + ref + ".", "." + ref + ".ep", "a#b." + ref + ".ep", "acme." + ref + ".ep.x"} {
-		if k, err := parseDeadPosition(text); err != webhook.ErrBadCursor {
+		if k, err := parseDeadPosition(text); !errors.Is(err, webhook.ErrBadCursor) {
 			t.Errorf("dead-letter position %q is read as %+v, %v", text, k, err)
 		}
 	}

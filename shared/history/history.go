@@ -62,7 +62,7 @@ func (h History) Event(ctx context.Context, tenant webhook.TenantID, eventID web
 	ref, made := id.RefOf(eventID)
 	if !made {
 		var err error
-		if ref, err = h.Store.EventRef(ctx, tenant, eventID); err != nil {
+		if ref, err = h.EventRef(ctx, tenant, eventID); err != nil {
 			return webhook.Event{}, nil, err
 		}
 	}

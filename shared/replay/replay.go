@@ -77,5 +77,5 @@ func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.D
 // move as the button of the SQS console. ErrMoveRunning: one is under way.
 func (r Replayer) Redrive(ctx context.Context) error { return r.DeadLetters.StartMove(ctx) }
 
-// ErrCancelled: the delivery's endpoint was deleted, so there is nowhere to send it.
+// ErrCancelled says that the delivery's endpoint was deleted, so there is nowhere to send it.
 var ErrCancelled = errors.New("the delivery was cancelled")

@@ -3,6 +3,7 @@ package retry
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func (p Policy) Next(spent int, r webhook.Result) (wait time.Duration, cause web
 	}
 	wait, cause = p.Schedule[spent-1], webhook.NextSchedule
 	switch r.StatusCode {
-	case 429, 502, 504:
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusGatewayTimeout:
 		wait, cause = 2*wait, webhook.NextSlowDown
 	}
 	if asked := min(r.RetryAfter, MaxRetryAfter); asked > wait {

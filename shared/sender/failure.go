@@ -18,8 +18,7 @@ import (
 // failure says why no answer came. The text leaves out the URL, which may hold
 // a receiver's credentials.
 func failure(err error) webhook.Result {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	return webhook.Result{Reason: classify(err), Detail: err.Error()}

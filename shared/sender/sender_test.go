@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -81,9 +82,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			requests := 0
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				requests++
-				for name, values := range tc.header {
-					w.Header()[name] = values
-				}
+				maps.Copy(w.Header(), tc.header)
 				w.WriteHeader(tc.code)
 				if tc.code != 204 {
 					_, _ = io.WriteString(w, "said")

@@ -223,8 +223,7 @@ func fileURL(path string, options url.Values) string {
 
 // explain puts the sentinel for an engine error's code in front of it.
 func explain(err error) error {
-	var engine *sqlite.Error
-	if errors.As(err, &engine) {
+	if engine, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch engine.Code() & 0xff {
 		case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
 			return fmt.Errorf("%w: %w", ErrInUse, err)

@@ -87,9 +87,10 @@ func (q *line) delete(m dispatch.Message) {
 	}
 }
 
-func (q *line) hide(m dispatch.Message, wait time.Duration) {
+// show makes a received message visible again at once.
+func (q *line) show(m dispatch.Message) {
 	q.t.Helper()
-	failed := q.Hide(q.t.Context(), []dispatch.Hiding{{MessageID: m.ID, Receipt: m.Receipt, Wait: wait}})
+	failed := q.Hide(q.t.Context(), []dispatch.Hiding{{MessageID: m.ID, Receipt: m.Receipt}})
 	if len(failed) > 0 {
 		q.t.Fatalf("could not hide message %s", m.ID)
 	}
@@ -105,7 +106,7 @@ func (q *line) kill(key webhook.DeliveryKey) (first dispatch.Message) {
 		if n == 0 {
 			first = m
 		}
-		q.hide(m, 0)
+		q.show(m)
 	}
 	q.expectDepth(1)
 	return first

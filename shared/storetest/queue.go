@@ -106,7 +106,7 @@ var queueRules = []struct {
 		}
 	}},
 
-	{"SendingNothingIsNoError", func(t *testing.T, q *line) {
+	{"SendingNothingIsNoError", func(_ *testing.T, q *line) {
 		q.send()
 		q.expectNone()
 	}},
@@ -136,7 +136,7 @@ var queueRules = []struct {
 		}
 	}},
 
-	{"ADeletedMessageStaysGone", func(t *testing.T, q *line) {
+	{"ADeletedMessageStaysGone", func(_ *testing.T, q *line) {
 		q.send(newKey("ep"))
 		m := q.next()
 		q.delete(m)
@@ -166,7 +166,7 @@ var queueRules = []struct {
 
 	{"AMessageHiddenForNoTimeIsBackAtOnce", func(t *testing.T, q *line) {
 		q.send(newKey("ep"))
-		q.hide(q.next(), 0)
+		q.show(q.next())
 		expect(t, "receives", 2, q.next().Receives)
 	}},
 
@@ -202,7 +202,7 @@ var queueRules = []struct {
 		for n := range MaxReceives {
 			m := q.next()
 			expect(t, "receives", n+1, m.Receives)
-			q.hide(m, 0)
+			q.show(m)
 		}
 		depth, err := q.Depth(t.Context())
 		if err != nil {
@@ -241,7 +241,7 @@ var queueRules = []struct {
 			t.Fatal(err)
 		}
 		for range MaxReceives {
-			q.hide(q.next(), 0)
+			q.show(q.next())
 		}
 		q.expectDepth(1)
 	}},

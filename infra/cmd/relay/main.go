@@ -37,9 +37,8 @@ type keyCommand struct{}
 
 // Run prints a new key and its digest. The key is shown here only: a
 // deployment stores the digest.
-func (keyCommand) Run() error {
+func (keyCommand) Run() {
 	key := auth.NewKey()
 	fmt.Printf("admin key        %s\nAdminKeySha256   %s\n", key, auth.DigestOf(key))
 	fmt.Fprintln(os.Stderr, "\nKeep the key in your password store; give the digest to sam deploy.")
-	return nil
 }
