@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -164,14 +165,17 @@ func (b *devBench) counted(r *relay, paths []string, bodies [][]byte, send func(
 }
 
 // starts measures the time from exec to the first line. The floor is the same
-// binary doing nothing but to print a line: `relay key`.
+// binary doing nothing but to print: `relay --help`.
 func (b *devBench) starts() error {
 	var relays, floors, idle []float64
 	for i := range b.Starts + 1 {
-		key := exec.Command(b.binary, "key")
-		line, floor, _, err := firstLine(key)
-		if err = errors.Join(err, key.Wait()); err != nil || line == "" {
-			return fmt.Errorf("relay key printed %q: %w", line, err)
+		help := exec.Command(b.binary, "--help")
+		_, floor, rest, err := firstLine(help)
+		if err == nil {
+			_, err = io.Copy(io.Discard, rest)
+		}
+		if err = errors.Join(err, help.Wait()); err != nil {
+			return fmt.Errorf("relay --help: %w", err)
 		}
 		b.serial++
 		r, err := startRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
@@ -190,7 +194,7 @@ func (b *devBench) starts() error {
 			return err
 		}
 	}
-	b.add(compare("start, exec to first line (floor: `relay key`)", "ms", relays, floors))
+	b.add(compare("start, exec to first line (floor: `relay --help`)", "ms", relays, floors))
 	if len(idle) > 0 {
 		rest := spreadOf(idle)
 		b.results.IdleMemory = &rest

@@ -103,7 +103,11 @@ func run(only string, events, rounds int, out string) (err error) {
 		}
 		r.AWS.print()
 	}
-	return store(r, out)
+	name := r.At.Format(time.DateOnly) + "-" + r.Commit
+	if only != "" {
+		name += "-" + only // not in the place of a whole run
+	}
+	return store(r, filepath.Join(out, name+".json"))
 }
 
 // enterModule makes the module's root the working directory, so that the bench
@@ -131,15 +135,14 @@ func commit() string {
 	return strings.TrimSpace(string(head))
 }
 
-func store(r results, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func store(r results, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, fmt.Sprintf("%s-%s.json", r.At.Format(time.DateOnly), r.Commit))
 	if err := os.WriteFile(path, append(compact(text), '\n'), 0o644); err != nil {
 		return err
 	}

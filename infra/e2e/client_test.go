@@ -46,6 +46,7 @@ type response struct {
 // try makes a request. Body is sent as it is when it is a string, as JSON
 // otherwise; nil sends none.
 func (c client) try(method, path string, body any, options ...option) (response, error) {
+	noteSources()
 	var payload []byte
 	switch b := body.(type) {
 	case nil:

@@ -35,7 +35,7 @@ const (
 
 	// saveTries bounds how often a result is applied anew to a row that another
 	// consumer keeps changing.
-	saveTries = 5
+	saveTries = 10
 )
 
 // Config holds what a Dispatcher works with. Every field but Rand is required.

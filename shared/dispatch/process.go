@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"webhookrelay/shared/webhook"
@@ -96,8 +98,10 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 // changed the row meanwhile, it applies it to what that one left.
 func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result) (webhook.Delivery, fate, error) {
 	var err error
+	writer := strconv.FormatUint(rand.Uint64(), 36)
 	for range saveTries {
 		next, f := d.advance(j, delivery, attempt, result)
+		next.Writer = writer
 		if err = d.Store.SaveDelivery(ctx, next); err == nil {
 			return next, f, nil
 		}
@@ -111,23 +115,12 @@ func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delive
 		if loaded[0].Delivery != nil {
 			delivery = *loaded[0].Delivery
 		}
-		if holds(delivery, attempt) {
-			// The write took effect and its answer was lost, so that its
-			// repetition met its own row.
-			return next, f, nil
+		if delivery.Writer == writer {
+			// The client repeated a write whose answer was lost, and met its own row.
+			return delivery, f, nil
 		}
 	}
 	return delivery, fate{}, err
-}
-
-// holds reports whether the delivery's newest attempt is a.
-func holds(delivery webhook.Delivery, a webhook.Attempt) bool {
-	if len(delivery.Attempts) == 0 {
-		return false
-	}
-	last := delivery.Attempts[len(delivery.Attempts)-1]
-	return last.At.UnixMilli() == a.At.UnixMilli() && last.Duration.Milliseconds() == a.Duration.Milliseconds() &&
-		last.Trigger == a.Trigger && last.Reason == a.Reason && last.StatusCode == a.StatusCode
 }
 
 // advance is the verdict on an attempt: delivered, retry after a wait because

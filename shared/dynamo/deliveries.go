@@ -19,6 +19,7 @@ const (
 	deliveryCause    = "c"
 	deliveryDied     = "e"
 	deliveryUpdated  = "m"
+	deliveryWriter   = "w"
 )
 
 // SaveDelivery stores d as revision d.Rev+1, or returns ErrConflict when the
@@ -117,6 +118,7 @@ func encodeDelivery(k key, d webhook.Delivery) item {
 	row.setTime(deliveryUpdated, d.UpdatedAt)
 	row.setExpiry(d.ExpiresAt)
 	row.setNum(attrRev, d.Rev)
+	row.setStr(deliveryWriter, d.Writer)
 	row.setPacked(deliveryAttempts, deliveryDeflated, encodeAttempts(d.Attempts))
 	return row
 }
@@ -147,5 +149,6 @@ func decodeDelivery(tenant webhook.TenantID, row item) (webhook.Delivery, error)
 		UpdatedAt:     row.time(deliveryUpdated),
 		ExpiresAt:     row.time(attrExpires),
 		Rev:           row.num(attrRev),
+		Writer:        row.str(deliveryWriter),
 	}, nil
 }

@@ -78,6 +78,7 @@ func drawDelivery(t *rapid.T) webhook.Delivery {
 		UpdatedAt:     times.Draw(t, "updated"),
 		ExpiresAt:     times.Draw(t, "expires"),
 		Rev:           rapid.Int64Range(0, 9).Draw(t, "rev"),
+		Writer:        text.Draw(t, "writer"),
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "attempts") {
 		response := rapid.SliceOfN(rapid.Byte(), 0, webhook.MaxResponseKept).Draw(t, "response")

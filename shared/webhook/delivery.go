@@ -94,6 +94,9 @@ type Delivery struct {
 	ExpiresAt time.Time
 	// Rev counts the row's writes; 0 means there is no row yet.
 	Rev int64
+	// Writer is a random mark of whoever wrote the row last, so that a writer
+	// whose answer was lost recognises its own write.
+	Writer string
 }
 
 // NewDelivery returns the queued delivery of e to one of its targets.

@@ -18,27 +18,36 @@ type commands struct {
 }
 
 func main() {
+	if err := execute(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "relay:", err)
+		os.Exit(1)
+	}
+}
+
+// execute runs the command that args name. Help and wrong usage end the
+// process, unless options say otherwise.
+func execute(args []string, options ...kong.Option) error {
 	var c commands
-	parser := kong.Must(&c,
+	parser := kong.Must(&c, append([]kong.Option{
 		kong.Name("relay"),
 		kong.Description("A serverless webhook relay: accepts an event once, delivers it signed to every endpoint that wants it."),
 		kong.UsageOnError(),
 		kong.Vars{"schedule": retry.DefaultSchedule},
-	)
-	run, err := parser.Parse(os.Args[1:])
+	}, options...)...)
+	run, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
-	if err := run.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "relay:", err)
-		os.Exit(1)
-	}
+	return run.Run()
 }
 
 type keyCommand struct{}
 
 // Run prints a new key and its digest. The key is shown here only: a
 // deployment stores the digest.
-func (keyCommand) Run() {
+func (keyCommand) Run(k *kong.Context) error {
 	key := auth.NewKey()
-	fmt.Printf("admin key        %s\nAdminKeySha256   %s\n", key, auth.DigestOf(key))
-	fmt.Fprintln(os.Stderr, "\nKeep the key in your password store; give the digest to sam deploy.")
+	if _, err := fmt.Fprintf(k.Stdout, "admin key        %s\nAdminKeySha256   %s\n", key, auth.DigestOf(key)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(k.Stderr, "\nKeep the key in your password store; give the digest to sam deploy.")
+	return err
 }
