@@ -38,6 +38,28 @@ func TestARetryByHandOfARetryingDeliveryIsOneAttemptBesideItsSchedule(t *testing
 	}
 }
 
+func TestARetryByHandCostsNoneOfTheScheduledAttempts(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	h := newHook(t, status(500))
+	e := n.subscribe(t, h)
+	a := n.post(t, "order.placed", `{}`)
+	d := n.awaitState(t, a.ID, e.ID, "retrying")
+	n.retry(t, d)
+	n.retry(t, d)
+	d = n.awaitDelivery(t, a.ID, e.ID, func(d delivery) bool { return d.State == "dead" && d.AttemptCount >= attemptsOfSchedule+2 })
+	made := map[string]int{}
+	for _, attempt := range d.Attempts {
+		if attempt.Trigger == "redrive" {
+			break // another test's redrive began a schedule anew
+		}
+		made[attempt.Trigger]++
+	}
+	if made["schedule"] != attemptsOfSchedule || made["manual"] != 2 {
+		t.Errorf("the delivery is %s", d)
+	}
+}
+
 func TestARetryByHandSendsADeliveredEventAgain(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
