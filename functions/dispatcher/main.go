@@ -28,18 +28,21 @@ func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
 	table, queueURL, schedule, outbound := env.Table(), env.QueueURL(), env.Schedule(), env.Outbound()
+	breaker, lifetime := env.Breaker(), env.Lifetime(schedule)
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
 		os.Exit(1)
 	}
+	breaker.Rand = rand.Float64
 	dispatcher := dispatch.New(dispatch.Config{
-		Store:  dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
-		Queue:  sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
-		Sender: sender.New(outbound, sender.DefaultTimeout, time.Now),
-		Policy: retry.Policy{Schedule: schedule, Rand: rand.Float64},
-		Now:    time.Now,
-		Log:    log,
+		Store:   dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
+		Sender:  sender.New(outbound, sender.DefaultTimeout, time.Now),
+		Policy:  retry.Policy{Schedule: schedule, Rand: rand.Float64},
+		Breaker: breaker, Lifetime: lifetime,
+		Now: time.Now,
+		Log: log,
 	})
 	lambda.Start(func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 		return sqsqueue.Response(dispatcher.Handle(ctx, sqsqueue.FromLambda(batch))), nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -23,20 +24,26 @@ import (
 // reserve is kept of each invocation to note how far the walk got.
 const reserve = 10 * time.Second
 
+// interval is that of the schedule in template.yaml.
+const interval = time.Minute
+
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
 	table, queueURL := env.Table(), env.QueueURL()
+	breaker, lifetime := env.Breaker(), env.Lifetime(env.Schedule())
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
 		os.Exit(1)
 	}
+	breaker.Rand = rand.Float64
 	sweeper := sweep.Sweeper{
-		Store: dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
-		Queue: sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
-		Now:   time.Now,
-		Log:   log,
+		Store:   dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
+		Breaker: breaker, Lifetime: lifetime, Interval: interval, Rate: sweep.DefaultRate,
+		Now: time.Now,
+		Log: log,
 	}
 	lambda.Start(func(ctx context.Context) error {
 		if deadline, ok := ctx.Deadline(); ok {
@@ -44,6 +51,7 @@ func main() {
 			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 			defer cancel()
 		}
-		return sweeper.Run(ctx)
+		_, err := sweeper.Release(ctx)
+		return errors.Join(err, sweeper.Run(ctx))
 	})
 }

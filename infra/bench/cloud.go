@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -115,24 +114,7 @@ func (c *cloud) close() error {
 }
 
 func (c *cloud) createTable(ctx context.Context) error {
-	key := func(partition, sort string) []dynamotypes.KeySchemaElement {
-		return []dynamotypes.KeySchemaElement{
-			{AttributeName: &partition, KeyType: dynamotypes.KeyTypeHash}, {AttributeName: &sort, KeyType: dynamotypes.KeyTypeRange},
-		}
-	}
-	schema := dynamo.TableSchema
-	var attributes []dynamotypes.AttributeDefinition
-	for _, name := range []string{schema.PartitionKey, schema.SortKey, schema.Index.PartitionKey, schema.Index.SortKey} {
-		attributes = append(attributes, dynamotypes.AttributeDefinition{AttributeName: &name, AttributeType: dynamotypes.ScalarAttributeTypeS})
-	}
-	_, err := c.database.CreateTable(ctx, &dynamodb.CreateTableInput{
-		TableName: &c.name, BillingMode: dynamotypes.BillingModePayPerRequest,
-		AttributeDefinitions: attributes, KeySchema: key(schema.PartitionKey, schema.SortKey),
-		GlobalSecondaryIndexes: []dynamotypes.GlobalSecondaryIndex{{
-			IndexName: aws.String(schema.Index.Name), KeySchema: key(schema.Index.PartitionKey, schema.Index.SortKey),
-			Projection: &dynamotypes.Projection{ProjectionType: dynamotypes.ProjectionType(schema.Index.Projection)},
-		}},
-	})
+	_, err := c.database.CreateTable(ctx, dynamo.TableSchema.CreateTable(c.name))
 	if err != nil {
 		return fmt.Errorf("create a table: %w", err)
 	}

@@ -129,17 +129,18 @@ func TestTheTableIsTheOneTheCodeExpects(t *testing.T) {
 		} `yaml:"TimeToLiveSpecification"`
 	}
 	readTemplate(t).properties(t, "Table", &table)
-	if len(table.KeySchema) != 2 || len(table.GlobalSecondaryIndexes) != 1 || !table.TimeToLiveSpecification.Enabled {
+	if len(table.KeySchema) != 2 || !table.TimeToLiveSpecification.Enabled {
 		t.Fatalf("table %+v", table)
 	}
-	index := table.GlobalSecondaryIndexes[0]
 	got := dynamo.Schema{
 		PartitionKey: table.KeySchema[0].Name, SortKey: table.KeySchema[1].Name,
 		TTLAttribute: table.TimeToLiveSpecification.AttributeName,
-		Index: dynamo.IndexSchema{
+	}
+	for _, index := range table.GlobalSecondaryIndexes {
+		got.Indexes = append(got.Indexes, dynamo.IndexSchema{
 			Name: index.IndexName, PartitionKey: index.KeySchema[0].Name, SortKey: index.KeySchema[1].Name,
 			Projection: index.Projection.ProjectionType,
-		},
+		})
 	}
 	if diff := cmp.Diff(dynamo.TableSchema, got); diff != "" {
 		t.Error(diff)
@@ -182,8 +183,8 @@ func TestTimesThatMustAgree(t *testing.T) {
 	if total >= kept {
 		t.Errorf("retries take up to %s, messages are kept %s", total, kept)
 	}
-	// An event must outlive its message in both queues, and the retries after a redrive.
-	needed := kept + 14*24*time.Hour + total
+	// An event must outlive a hold, its message in both queues, and the retries after a redrive.
+	needed := config.MaxLifetime + kept + 14*24*time.Hour + total
 	for what, days := range map[string]int{"EventRetentionDays": tmpl.Parameters["EventRetentionDays"].MinValue, "config": config.MinRetentionDays} {
 		if time.Duration(days)*24*time.Hour < needed {
 			t.Errorf("%s allows %d days, a redrive may need %s", what, days, needed)

@@ -18,7 +18,7 @@ func deadLetterOf(t testing.TB, d delivery) *deadLetter {
 	for {
 		list := as[deadLetters](t, relay.get(t, path))
 		for _, letter := range list.Data {
-			if letter.delivery.ID == d.ID {
+			if letter.ID == d.ID {
 				return &letter
 			}
 		}

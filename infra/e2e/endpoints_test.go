@@ -70,7 +70,8 @@ func TestOnlyTheFieldsGivenAreChanged(t *testing.T) {
 	}
 	e := n.register(t, spec)
 	want := endpoint{
-		ID: spec.ID, URL: spec.URL, Description: spec.Description, EventTypes: spec.EventTypes,
+		Health: health{State: "ok"},
+		ID:     spec.ID, URL: spec.URL, Description: spec.Description, EventTypes: spec.EventTypes,
 		State: "enabled", Signature: "v1", CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
 	}
 	mustBe := func(got endpoint, step string) {

@@ -152,7 +152,8 @@ func TestACallersOwnIDIsTheEventsID(t *testing.T) {
 func TestWithoutAKeyEachPostIsAnEvent(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
-	if n.post(t, "order.placed", `{}`).ID == n.post(t, "order.placed", `{}`).ID {
+	first, second := n.post(t, "order.placed", `{}`), n.post(t, "order.placed", `{}`)
+	if first.ID == second.ID {
 		t.Error("two posts share an event")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,7 +158,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *hook) got() []arrival {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.arrivals[:len(h.arrivals):len(h.arrivals)]
+	return slices.Clip(h.arrivals)
 }
 
 // await waits for n arrivals and returns them all. It fails the test when one

@@ -21,7 +21,7 @@ func randomName(prefix string) string { return prefix + "-" + strings.ToLower(ra
 // newTenant makes a tenant on the relay under test.
 func newTenant(t testing.TB) tenant {
 	t.Helper()
-	return relay.client.newTenant(t, randomName("e2e"))
+	return relay.newTenant(t, randomName("e2e"))
 }
 
 func (c client) newTenant(t testing.TB, id string) tenant {
@@ -143,6 +143,11 @@ type (
 		DisabledReason                         string    `json:"disabled_reason"`
 		CreatedAt                              time.Time `json:"created_at"`
 		UpdatedAt                              time.Time `json:"updated_at"`
+		Health                                 health
+	}
+	health struct {
+		State       string
+		NextProbeAt *time.Time `json:"next_probe_at"`
 	}
 	secret struct {
 		Secret            string

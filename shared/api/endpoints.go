@@ -75,8 +75,32 @@ type endpointView struct {
 	State          webhook.EndpointState `json:"state"`
 	DisabledReason webhook.Reason        `json:"disabled_reason,omitempty"`
 	Signature      webhook.Scheme        `json:"signature"`
+	Health         healthView            `json:"health"`
 	CreatedAt      timestamp             `json:"created_at"`
 	UpdatedAt      timestamp             `json:"updated_at"`
+}
+
+// healthView says how the endpoint answers, in a word and since when.
+type healthView struct {
+	// State is ok, failing (since the last success, something failed) or open
+	// (the breaker is: deliveries are on hold until a probe succeeds).
+	State        string     `json:"state"`
+	Failures     int        `json:"failures,omitempty"`
+	FailingSince *timestamp `json:"failing_since,omitempty"`
+	NextProbeAt  *timestamp `json:"next_probe_at,omitempty"`
+}
+
+func viewHealth(h webhook.Health) healthView {
+	if h.Well() {
+		return healthView{State: "ok"}
+	}
+	since := timestamp(h.FailingSince)
+	view := healthView{State: "failing", Failures: h.Failures, FailingSince: &since}
+	if h.Open() {
+		probe := timestamp(h.OpenUntil)
+		view.State, view.NextProbeAt = "open", &probe
+	}
+	return view
 }
 
 func viewEndpoint(e webhook.Endpoint) endpointView {
@@ -86,7 +110,7 @@ func viewEndpoint(e webhook.Endpoint) endpointView {
 	}
 	return endpointView{
 		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: types, State: e.State,
-		DisabledReason: e.DisabledReason, Signature: e.Scheme,
+		DisabledReason: e.DisabledReason, Signature: e.Scheme, Health: viewHealth(e.Health),
 		CreatedAt: timestamp(e.CreatedAt), UpdatedAt: timestamp(e.UpdatedAt),
 	}
 }

@@ -56,6 +56,18 @@ func Handler(c Config, groups ...Group) http.Handler {
 	return c.outermost(mux)
 }
 
+// whole knows every route of the relay, so that an Allow header names those too
+// that another function serves.
+var whole = func() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, group := range []Group{Accept{}, Manage{}} {
+		for _, route := range group.routes() {
+			mux.Handle(route.method+" "+route.pattern, http.NotFoundHandler())
+		}
+	}
+	return mux
+}()
+
 // outermost gives each request an id, answers unknown paths and methods with a
 // problem instead of the mux's plain text, and turns a panic into a 500.
 func (c Config) outermost(mux *http.ServeMux) http.Handler {
@@ -69,7 +81,7 @@ func (c Config) outermost(mux *http.ServeMux) http.Handler {
 			}
 		}()
 		if _, pattern := mux.Handler(r); pattern == "" {
-			writeError(w, r, c.Log, noRoute(mux, w, r))
+			writeError(w, r, c.Log, noRoute(whole, w, r))
 			return
 		}
 		mux.ServeHTTP(w, r)

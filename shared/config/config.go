@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/safedial"
 )
@@ -24,10 +25,13 @@ const (
 	DefaultOverlap       = 24 * time.Hour
 )
 
-// MinRetentionDays keeps an event longer than its message can live: 4 days in
-// the delivery queue, 14 in the dead-letter queue, and a schedule after that.
-// A redrive that found no event could deliver nothing.
-const MinRetentionDays = 20
+// MinRetentionDays keeps an event longer than a delivery of it can take: 3 days
+// on hold, 4 in the delivery queue, 14 in the dead-letter queue, and a schedule
+// after that. A redrive that found no event could deliver nothing.
+const MinRetentionDays = 24
+
+// MaxLifetime bounds RELAY_PARK_LIFETIME, so that MinRetentionDays holds.
+const MaxLifetime = breaker.MaxLifetime
 
 // Source reads variables and collects faults.
 type Source struct {
@@ -132,6 +136,35 @@ func (s *Source) Retention() time.Duration {
 		days = n
 	}
 	return time.Duration(days) * 24 * time.Hour
+}
+
+// Breaker returns RELAY_BREAKER, such as "20/10m": failures in a row, and the
+// longest time between two of them.
+func (s *Source) Breaker() breaker.Policy {
+	policy := breaker.Policy{Failures: breaker.DefaultFailures, Window: breaker.DefaultWindow}
+	text := s.text("RELAY_BREAKER")
+	if text == "" {
+		return policy
+	}
+	policy, err := breaker.Parse(text)
+	if err != nil {
+		s.fault("RELAY_BREAKER", "is wrong: %v", err)
+	}
+	return policy
+}
+
+// Lifetime returns RELAY_PARK_LIFETIME, such as "72h", or what follows from the
+// schedule when it is empty.
+func (s *Source) Lifetime(schedule []time.Duration) time.Duration {
+	text := s.text("RELAY_PARK_LIFETIME")
+	if text == "" {
+		return breaker.Lifetime(schedule)
+	}
+	lifetime, err := time.ParseDuration(text)
+	if err != nil || lifetime <= 0 || lifetime > MaxLifetime {
+		s.fault("RELAY_PARK_LIFETIME", "is %q, not a duration above 0s, at most %s", text, MaxLifetime)
+	}
+	return lifetime
 }
 
 // Overlap returns RELAY_SECRET_OVERLAP, such as "24h".

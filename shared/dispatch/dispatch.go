@@ -13,17 +13,27 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/retry"
+	"webhookrelay/shared/webhook"
 )
 
 const (
 	// MaxHide is the longest a message is hidden at once. SQS allows 12 hours
 	// since the receive; a longer wait is made in several hops.
 	MaxHide = 43_170 * time.Second
+
+	// LongestHide is the longest wait for which a message is hidden. Hidden
+	// messages count against the 120,000 that SQS has in flight at most, beyond
+	// which every tenant stalls; with this bound it takes more than 130 failures
+	// a second, lasting. For longer waits the store carries the delivery.
+	LongestHide = 15 * time.Minute
+
+	// perEndpoint is how many attempts to one endpoint a batch makes at once.
+	perEndpoint = 5
 
 	// early is how much before its time a retry may be made, so that clocks that
 	// differ a little do not cost another receive.
@@ -38,21 +48,28 @@ const (
 	saveTries = 10
 )
 
-// Config holds what a Dispatcher works with. Every field but Rand is required.
+// Config holds what a Dispatcher works with. Every field is required.
 type Config struct {
 	Store  Store
 	Queue  Queue
 	Sender Sender
 	Policy retry.Policy
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Breaker says when an endpoint is left alone.
+	Breaker breaker.Policy
+	// Lifetime is how long a delivery may be parked before it is given up.
+	Lifetime time.Duration
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Dispatcher handles batches of queue messages. Safe for concurrent use.
-type Dispatcher struct{ Config }
+type Dispatcher struct {
+	Config
+	seen *healthSeen
+}
 
 // New returns a Dispatcher over c.
-func New(c Config) *Dispatcher { return &Dispatcher{c} }
+func New(c Config) *Dispatcher { return &Dispatcher{Config: c, seen: newHealthSeen()} }
 
 // fate is what becomes of a message after its handling.
 type fate struct {
@@ -83,16 +100,28 @@ func (d *Dispatcher) Handle(ctx context.Context, batch []Message) (keep []string
 
 	attempts, cancel := attemptContext(ctx)
 	defer cancel()
-	var wait sync.WaitGroup
+	settled := make(chan int, len(batch))
+	slots := make(map[webhook.EndpointID]chan struct{})
+	loaded := make(map[int]*job, len(jobs))
 	for _, j := range jobs {
-		if j.loaded == nil {
+		if j.loaded != nil {
+			loaded[j.index], slots[j.Endpoint] = j, make(chan struct{}, perEndpoint)
+		}
+	}
+	for i := range batch {
+		j := loaded[i]
+		if j == nil {
+			settled <- i // its fate is sealed already
 			continue
 		}
-		wait.Go(func() { fates[j.index] = d.process(ctx, attempts, j) })
+		go func() {
+			slots[j.Endpoint] <- struct{}{}
+			fates[i] = d.process(ctx, attempts, j)
+			<-slots[j.Endpoint]
+			settled <- i
+		}()
 	}
-	wait.Wait()
-
-	d.hide(ctx, batch, fates)
+	d.hideAsSettled(ctx, batch, fates, settled)
 	for i, f := range fates {
 		if f.keep {
 			keep = append(keep, batch[i].ID)
@@ -154,13 +183,36 @@ func (d *Dispatcher) load(ctx context.Context, jobs []*job, fates []fate) {
 	}
 }
 
-// hide sets the visibility of all kept messages in one go at the batch's end: a
-// short wait set earlier could pass while a slower sibling is still running.
-func (d *Dispatcher) hide(ctx context.Context, batch []Message, fates []fate) {
+// hideEvery is how long a result waits for others before its message is hidden.
+const hideEvery = 500 * time.Millisecond
+
+// hideAsSettled returns when all messages are settled. It hides them as their
+// results come in, several at once where they come close together: the retry of one must not wait until the slowest
+// endpoint of its batch has timed out. A message that becomes visible again while
+// its batch is still running is no harm, for its result is recorded.
+func (d *Dispatcher) hideAsSettled(ctx context.Context, batch []Message, fates []fate, settled <-chan int) {
+	tick := time.NewTicker(hideEvery)
+	defer tick.Stop()
+	var ready []int
+	for remaining := len(batch); remaining > 0; {
+		select {
+		case i := <-settled:
+			ready = append(ready, i)
+			remaining--
+		case <-tick.C:
+			d.hide(ctx, batch, fates, ready)
+			ready = nil
+		}
+	}
+	d.hide(ctx, batch, fates, ready)
+}
+
+// hide sets the visibility of those of the messages at indexes that are to be hidden.
+func (d *Dispatcher) hide(ctx context.Context, batch []Message, fates []fate, indexes []int) {
 	var hidings []Hiding
 	now := d.Now()
-	for i, f := range fates {
-		if f.hide {
+	for _, i := range indexes {
+		if f := fates[i]; f.hide {
 			wait := min(max(0, f.until.Sub(now)), MaxHide)
 			hidings = append(hidings, Hiding{MessageID: batch[i].ID, Receipt: batch[i].Receipt, Wait: wait})
 		}

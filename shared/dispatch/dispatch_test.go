@@ -57,7 +57,7 @@ func TestDelivery(t *testing.T) {
 		w.wantState(webhook.Delivered, 1, 1)
 		w.wantQueues(0, 0)
 	})
-	rule("AWaitBeyondTwelveHoursIsMadeInHops", func(w *world) {
+	rule("ALongWaitLeavesTheQueueAndComesBack", func(w *world) {
 		w.sender.answers = []webhook.Result{status(500), status(500), status(500), status(200)}
 		w.settle()
 		w.advance(time.Minute)
@@ -65,14 +65,29 @@ func TestDelivery(t *testing.T) {
 		w.advance(time.Hour)
 		w.settle()
 		w.wantState(webhook.Retrying, 3, 3)
-		for range 2 {
-			w.advance(43_170 * time.Second)
-			w.settle()
-			w.wantState(webhook.Retrying, 3, 3)
+		if depth := w.messages(); depth != 0 {
+			w.t.Fatalf("%d messages in flight while the store carries the delivery", depth)
 		}
-		w.advance(time.Minute)
+		w.advance(24*time.Hour - time.Second)
+		w.settle()
+		w.wantState(webhook.Retrying, 3, 3)
+		w.advance(time.Second)
 		w.settle()
 		w.wantState(webhook.Delivered, 4, 4)
+		w.wantQueues(0, 0)
+	})
+	rule("ADuplicateOfAHeldDeliveryIsDropped", func(w *world) {
+		w.sender.answers = []webhook.Result{status(500), status(500), status(200)}
+		w.settle()
+		w.advance(time.Minute)
+		w.settle()
+		w.send(w.event, false)
+		w.settle()
+		w.wantState(webhook.Retrying, 2, 2)
+		w.advance(time.Hour)
+		w.settle()
+		w.wantState(webhook.Delivered, 3, 3)
+		w.wantQueues(0, 0)
 	})
 	rule("TheLastFailureIsDeadAndTheQueueItselfMovesItsMessage", func(w *world) {
 		w.fail()
@@ -356,4 +371,45 @@ func TestUnreadableMessage(t *testing.T) {
 		t.Errorf("a failed visibility change was logged %d times", got)
 	}
 	w.wantState(webhook.Delivered, 1, 1)
+}
+
+// hangs answers its first request only when the second's message was hidden.
+type hangs struct {
+	hidden chan struct{}
+	slow   webhook.EventID
+}
+
+func (h *hangs) Send(ctx context.Context, _ webhook.Endpoint, e webhook.Event) webhook.Result {
+	if e.ID != h.slow {
+		return status(500)
+	}
+	select {
+	case <-h.hidden:
+		return status(200)
+	case <-ctx.Done():
+		return webhook.Result{Aborted: true}
+	}
+}
+
+func (h *hangs) Hide(context.Context, []dispatch.Hiding) []string {
+	close(h.hidden)
+	return nil
+}
+
+func TestARetryDoesNotWaitForTheSlowestOfItsBatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &hangs{hidden: make(chan struct{}), slow: w.event.ID}
+	w.accept()
+	w.dispatcher.Sender, w.dispatcher.Queue = h, h
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	batch, err := w.queue.Receive(ctx, 10)
+	w.must(err)
+	if kept := w.dispatcher.Handle(ctx, batch); len(batch) != 2 || len(kept) != 1 {
+		t.Fatalf("%d of %d messages kept", len(kept), len(batch))
+	}
+	if d := w.delivery(); d.State != webhook.Delivered {
+		t.Fatalf("the slow one is %s", d.State)
+	}
 }

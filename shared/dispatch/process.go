@@ -41,7 +41,11 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 			trigger = webhook.TriggerRedrive
 		case webhook.Retrying:
 			if delivery.NextAttemptAt.Sub(now) > early {
-				return hideUntil(delivery.NextAttemptAt)
+				return d.notYet(delivery)
+			}
+		case webhook.Parked:
+			if now.Sub(delivery.ParkedAt) > d.Lifetime {
+				return d.settle(ctx, j, delivery.Die(webhook.ReasonParkedTooLong, now), spin)
 			}
 		case webhook.Queued:
 		}
@@ -49,13 +53,32 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 	if endpoint == nil {
 		return d.settle(ctx, j, delivery.Cancel(webhook.ReasonEndpointDeleted, now), done)
 	}
-	if endpoint.State == webhook.EndpointDisabled && !j.Once {
+	if j.Once {
+		return d.attempt(ctx, attempts, j, delivery, trigger, false)
+	}
+	if endpoint.State == webhook.EndpointDisabled {
 		return d.settle(ctx, j, delivery.Die(webhook.ReasonEndpointDisabled, now), spin)
 	}
-	return d.attempt(ctx, attempts, j, delivery, trigger)
+	probe, until := d.admit(ctx, *endpoint, now)
+	if !until.IsZero() {
+		if trigger == webhook.TriggerRedrive {
+			delivery = delivery.Reopen()
+		}
+		return d.settle(ctx, j, delivery.Park(until, now), done)
+	}
+	return d.attempt(ctx, attempts, j, delivery, trigger, probe)
 }
 
-// settle records an end that took no attempt.
+// notYet is the fate of a message that came before its time: hidden until then,
+// or dropped where the store carries the delivery and will send another.
+func (d *Dispatcher) notYet(delivery webhook.Delivery) fate {
+	if delivery.HeldUntil.IsZero() {
+		return hideUntil(delivery.NextAttemptAt)
+	}
+	return done
+}
+
+// settle records an end, or a hold, that took no attempt.
 func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery, f fate) fate {
 	now := d.Now()
 	switch err := d.Store.SaveDelivery(ctx, ended); {
@@ -66,12 +89,17 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery,
 		d.Log.Error("store failed", "operation", "save", "delivery_id", ended.ID(), "error", err.Error())
 		return d.putBack(j.message)
 	}
+	if ended.State == webhook.Parked {
+		return f // as many lines as there are deliveries waiting would say nothing new
+	}
 	d.Log.Info("delivery ended", "tenant_id", ended.Tenant, "event_id", ended.EventID, "endpoint_id", ended.Endpoint,
 		"delivery_id", ended.ID(), "state", ended.State, "reason", ended.Reason)
 	return f
 }
 
-func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger) fate {
+// attempt posts the event once and records what came of it. A probe asks whether
+// an endpoint whose breaker is open has come back.
+func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger, probe bool) fate {
 	at := d.Now()
 	result := d.Sender.Send(attempts, *j.loaded.Endpoint, *j.loaded.Event)
 	if result.Aborted {
@@ -82,7 +110,12 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 		At: at, Trigger: trigger, Reason: result.Reason, StatusCode: result.StatusCode,
 		Detail: result.Detail, Response: result.Response, Duration: result.Duration,
 	}
-	recorded, f, err := d.record(ctx, j, delivery, attempt, result)
+	health := d.heard(ctx, j, result)
+	hold := time.Time{}
+	if probe && health.Open() {
+		hold = health.OpenUntil
+	}
+	recorded, f, err := d.record(ctx, j, delivery, attempt, result, hold)
 	d.logAttempt(recorded, attempt, err)
 	if err != nil {
 		// The endpoint may have the event, but nobody would know: try again later.
@@ -95,12 +128,13 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 }
 
 // record applies the attempt to the delivery's row. When another consumer has
-// changed the row meanwhile, it applies it to what that one left.
-func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result) (webhook.Delivery, fate, error) {
+// changed the row meanwhile, it applies it to what that one left. After a probe
+// that failed, hold is when the delivery is looked at again.
+func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result, hold time.Time) (webhook.Delivery, fate, error) {
 	var err error
 	writer := strconv.FormatUint(rand.Uint64(), 36)
 	for range saveTries {
-		next, f := d.advance(j, delivery, attempt, result)
+		next, f := d.advance(j, delivery, attempt, result, hold)
 		next.Writer = writer
 		if err = d.Store.SaveDelivery(ctx, next); err == nil {
 			return next, f, nil
@@ -125,7 +159,7 @@ func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delive
 
 // advance is the verdict on an attempt: delivered, retry after a wait because
 // of a rule, or give up because of a reason.
-func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result) (webhook.Delivery, fate) {
+func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result, hold time.Time) (webhook.Delivery, fate) {
 	if result.Delivered() {
 		return delivery.Succeed(attempt), done
 	}
@@ -145,12 +179,19 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 	if result.StatusCode == http.StatusGone {
 		return delivery.GiveUp(attempt, webhook.ReasonHTTP410), d.afterDeath(j)
 	}
+	if !hold.IsZero() {
+		// A probe asks for all; it does not use up the retries of the one that asks.
+		return delivery.Fail(attempt).Park(hold, attempt.At.Add(attempt.Duration)), done
+	}
 	wait, cause, ok := d.Policy.Next(delivery.Spent()+1, result)
 	if !ok {
 		return delivery.GiveUp(attempt, webhook.ReasonExhausted), d.afterDeath(j)
 	}
 	due := attempt.At.Add(attempt.Duration + wait)
 	next := delivery.Retry(attempt, due, cause)
+	if wait > LongestHide {
+		return next.Hold(due), done
+	}
 	if j.Once {
 		return next, done
 	}
@@ -199,7 +240,7 @@ func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attem
 	if attempt.Reason != "" {
 		attrs = append(attrs, slog.String("reason", string(attempt.Reason)), slog.String("detail", attempt.Detail))
 	}
-	if delivery.State == webhook.Retrying {
+	if !delivery.NextAttemptAt.IsZero() {
 		attrs = append(attrs, slog.Time("next_attempt_at", delivery.NextAttemptAt), slog.String("next_cause", string(delivery.NextCause)))
 	}
 	level := slog.LevelInfo

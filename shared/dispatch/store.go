@@ -38,6 +38,16 @@ type Store interface {
 	// tenant's config version with it. One that is disabled already keeps its
 	// reason; neither that nor an endpoint that is gone is an error.
 	DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error
+
+	Breakers
+}
+
+// Breakers keeps the health of endpoints.
+type Breakers interface {
+	// SaveHealth stores h as revision h.Rev+1 of the endpoint's health if the
+	// stored revision is h.Rev, and returns ErrConflict otherwise, also when the
+	// endpoint is gone. It touches nothing else of the endpoint.
+	SaveHealth(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, h webhook.Health) error
 }
 
 // Queue hides messages that are not to be seen again for a while.

@@ -4,22 +4,27 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/sqlite"
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
 const maxReceives = 12
+
+var breaks = breaker.Policy{Failures: 5, Window: 10 * time.Minute}
 
 // world is a dispatcher over a real store and queue in memory, with a clock
 // that stands until it is moved and a sender that answers from a script.
@@ -32,6 +37,7 @@ type world struct {
 	sender     *script
 	log        *bytes.Buffer
 	dispatcher *dispatch.Dispatcher
+	sweeper    sweep.Sweeper
 	ids        *id.Source
 	event      webhook.Event
 }
@@ -54,9 +60,14 @@ func newWorld(t *testing.T) *world {
 	w.sender = &script{}
 	w.dispatcher = dispatch.New(dispatch.Config{
 		Store: w.faults, Queue: w.queue, Sender: w.sender,
-		Policy: retry.Policy{Schedule: []time.Duration{time.Minute, time.Hour, 24 * time.Hour}},
-		Now:    w.clock, Log: telemetry.NewLogger(w.log, slog.LevelInfo),
+		Policy:  retry.Policy{Schedule: []time.Duration{time.Minute, time.Hour, 24 * time.Hour}},
+		Breaker: breaks, Lifetime: 72 * time.Hour,
+		Now: w.clock, Log: telemetry.NewLogger(w.log, slog.LevelInfo),
 	})
+	w.sweeper = sweep.Sweeper{
+		Store: w.store, Queue: w.queue, Breaker: breaks, Lifetime: 72 * time.Hour, Interval: time.Second, Rate: 100,
+		Now: w.clock, Log: telemetry.NewLogger(io.Discard, 0),
+	}
 	_, _, err = w.store.PutTenant(t.Context(), webhook.Tenant{ID: tenant, CreatedAt: w.now})
 	w.must(err)
 	w.must(w.store.CreateEndpoint(t.Context(), webhook.Endpoint{
@@ -100,6 +111,8 @@ func (w *world) send(e webhook.Event, once bool) {
 func (w *world) turn() int {
 	w.t.Helper()
 	ctx := w.t.Context()
+	_, err := w.sweeper.Release(ctx)
+	w.must(err)
 	batch, err := w.queue.Receive(ctx, 10)
 	w.must(err)
 	kept := w.dispatcher.Handle(ctx, batch)
@@ -137,19 +150,24 @@ func (w *world) wantState(state webhook.State, attempts, posts int) webhook.Deli
 	return d
 }
 
+// messages counts what lies in the queue, hidden or not. It receives all of it.
+func (w *world) messages() int {
+	w.t.Helper()
+	now := w.now
+	defer func() { w.now = now }()
+	w.advance(13 * time.Hour)
+	messages, err := w.queue.Receive(w.t.Context(), 1000)
+	w.must(err)
+	return len(messages)
+}
+
 // wantQueues counts what lies in the queues. It receives all of it, so it comes last.
 func (w *world) wantQueues(waiting, dead int) {
 	w.t.Helper()
 	depth, err := w.queue.Depth(w.t.Context())
 	w.must(err)
-	// Far enough ahead that every hidden message would show.
-	now := w.now
-	w.advance(13 * time.Hour)
-	visible, err := w.queue.Receive(w.t.Context(), 100)
-	w.must(err)
-	w.now = now
-	if len(visible) != waiting || depth != dead {
-		w.t.Fatalf("%d messages in the queue and %d dead letters; want %d and %d", len(visible), depth, waiting, dead)
+	if visible := w.messages(); visible != waiting || depth != dead {
+		w.t.Fatalf("%d messages in the queue and %d dead letters; want %d and %d", visible, depth, waiting, dead)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/id"
@@ -58,37 +57,12 @@ func newClient(endpoint string) *dynamodb.Client {
 	})
 }
 
-// createTable makes the table without its TTL: the tests' clocks are not the
-// emulator's.
 func createTable(client *dynamodb.Client) error {
-	schema := dynamo.TableSchema
-	var attributes []types.AttributeDefinition
-	for _, name := range []string{schema.PartitionKey, schema.SortKey, schema.Index.PartitionKey, schema.Index.SortKey} {
-		attributes = append(attributes, types.AttributeDefinition{AttributeName: aws.String(name), AttributeType: types.ScalarAttributeTypeS})
-	}
-	_, err := client.CreateTable(context.Background(), &dynamodb.CreateTableInput{
-		TableName:            aws.String(tableName),
-		BillingMode:          types.BillingModePayPerRequest,
-		AttributeDefinitions: attributes,
-		KeySchema:            keySchema(schema.PartitionKey, schema.SortKey),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName:  aws.String(schema.Index.Name),
-			KeySchema:  keySchema(schema.Index.PartitionKey, schema.Index.SortKey),
-			Projection: &types.Projection{ProjectionType: types.ProjectionType(schema.Index.Projection)},
-		}},
-	})
-	if err != nil {
+	if _, err := client.CreateTable(context.Background(), dynamo.TableSchema.CreateTable(tableName)); err != nil {
 		return err
 	}
 	return dynamodb.NewTableExistsWaiter(client).Wait(context.Background(),
 		&dynamodb.DescribeTableInput{TableName: aws.String(tableName)}, time.Minute)
-}
-
-func keySchema(partition, sort string) []types.KeySchemaElement {
-	return []types.KeySchemaElement{
-		{AttributeName: aws.String(partition), KeyType: types.KeyTypeHash},
-		{AttributeName: aws.String(sort), KeyType: types.KeyTypeRange},
-	}
 }
 
 func TestMain(m *testing.M) {

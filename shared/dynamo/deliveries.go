@@ -20,6 +20,8 @@ const (
 	deliveryDied     = "e"
 	deliveryUpdated  = "m"
 	deliveryWriter   = "w"
+	deliveryHeld     = "hu"
+	deliveryParked   = "pa"
 )
 
 // SaveDelivery stores d as revision d.Rev+1, or returns ErrConflict when the
@@ -98,14 +100,19 @@ func (s *Store) EventDeliveries(ctx context.Context, tenant webhook.TenantID, re
 
 // isFailed reports whether deliveries in state s are in the index.
 func isFailed(s webhook.State) bool {
-	return s == webhook.Retrying || s == webhook.Dead || s == webhook.Cancelled
+	return s == webhook.Retrying || s == webhook.Parked || s == webhook.Dead || s == webhook.Cancelled
 }
 
 func encodeDelivery(k key, d webhook.Delivery) item {
 	row := newItem(k)
-	if _, shard, ok := placeOf(d.Event); ok && isFailed(d.State) {
+	_, shard, _ := placeOf(d.Event)
+	if isFailed(d.State) {
 		row.setStr(attrFailedPK, failedPK(d.State, shard))
 		row.setStr(attrFailedSK, failedSK(d.DeliveryKey))
+	}
+	if !d.HeldUntil.IsZero() {
+		row.setStr(attrHeldPK, heldPK(shard))
+		row.setStr(attrHeldSK, heldSK(d.HeldUntil, d.DeliveryKey))
 	}
 	row.setEvent(d.Event, d.EventID, d.EventType)
 	row.setStr(deliveryState, string(d.State))
@@ -119,6 +126,8 @@ func encodeDelivery(k key, d webhook.Delivery) item {
 	row.setExpiry(d.ExpiresAt)
 	row.setNum(attrRev, d.Rev)
 	row.setStr(deliveryWriter, d.Writer)
+	row.setTime(deliveryHeld, d.HeldUntil)
+	row.setTime(deliveryParked, d.ParkedAt)
 	row.setPacked(deliveryAttempts, deliveryDeflated, encodeAttempts(d.Attempts))
 	return row
 }
@@ -150,5 +159,7 @@ func decodeDelivery(tenant webhook.TenantID, row item) (webhook.Delivery, error)
 		ExpiresAt:     row.time(attrExpires),
 		Rev:           row.num(attrRev),
 		Writer:        row.str(deliveryWriter),
+		HeldUntil:     row.time(deliveryHeld),
+		ParkedAt:      row.time(deliveryParked),
 	}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"webhookrelay/shared/webhook"
@@ -22,6 +24,14 @@ const (
 	endpointSecrets     = "k" // list of maps of the three below
 	endpointCreated     = "a"
 	endpointUpdated     = "m"
+
+	// Of its health, which only SaveHealth changes.
+	healthFailures = "hn"
+	healthSince    = "hs"
+	healthLast     = "hl"
+	healthOpened   = "ho"
+	healthUntil    = "hu"
+	healthRev      = "hr"
 
 	secretValue   = "v"
 	secretCreated = "a"
@@ -157,7 +167,73 @@ func encodeEndpoint(e webhook.Endpoint) item {
 	if len(e.Secrets) > 0 {
 		row[endpointSecrets] = encodeSecrets(e.Secrets)
 	}
+	row.setHealth(e.Health)
 	return row
+}
+
+func (it item) setHealth(h webhook.Health) {
+	it.setNum(healthFailures, int64(h.Failures))
+	it.setTime(healthSince, h.FailingSince)
+	it.setTime(healthLast, h.LastFailureAt)
+	it.setTime(healthOpened, h.OpenedAt)
+	it.setTime(healthUntil, h.OpenUntil)
+	it.setNum(healthRev, h.Rev)
+}
+
+func (it item) health() webhook.Health {
+	return webhook.Health{
+		Failures:      int(it.num(healthFailures)),
+		FailingSince:  it.time(healthSince),
+		LastFailureAt: it.time(healthLast),
+		OpenedAt:      it.time(healthOpened),
+		OpenUntil:     it.time(healthUntil),
+		Rev:           it.num(healthRev),
+	}
+}
+
+// healthNames are the attributes of an endpoint's health.
+var healthNames = []string{healthFailures, healthSince, healthLast, healthOpened, healthUntil, healthRev}
+
+// SaveHealth stores h as revision h.Rev+1 of the endpoint's health, for the write
+// units of the endpoint's row, or returns ErrConflict when the stored revision
+// is not h.Rev or the endpoint is gone.
+func (s *Store) SaveHealth(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, h webhook.Health) error {
+	condition := rowExists + " AND attribute_not_exists(" + healthRev + ")"
+	values := item{}
+	if h.Rev > 0 {
+		condition = healthRev + " = :before"
+		values.setNum(":before", h.Rev)
+	}
+	h.Rev++
+	next := item{}
+	next.setHealth(h)
+	var set, remove []string
+	for _, name := range healthNames {
+		if value, ok := next[name]; ok {
+			set = append(set, name+" = :"+name)
+			values[":"+name] = value
+		} else {
+			remove = append(remove, name)
+		}
+	}
+	update := "SET " + strings.Join(set, ", ")
+	if len(remove) > 0 {
+		update += " REMOVE " + strings.Join(remove, ", ")
+	}
+	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 s.table,
+		Key:                       keyItem(endpointKey(tenant, id)),
+		UpdateExpression:          aws.String(update),
+		ConditionExpression:       aws.String(condition),
+		ExpressionAttributeValues: values,
+	})
+	if isConditional(err) {
+		err = webhook.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("save health of endpoint %s: %w", id, err)
+	}
+	return nil
 }
 
 func encodeSecrets(secrets []webhook.Secret) types.AttributeValue {
@@ -194,6 +270,7 @@ func decodeEndpoint(tenant webhook.TenantID, row item) webhook.Endpoint {
 		CreatedAt:      row.time(endpointCreated),
 		UpdatedAt:      row.time(endpointUpdated),
 		Rev:            row.num(attrRev),
+		Health:         row.health(),
 	}
 }
 

@@ -59,9 +59,14 @@ func (s *Store) readIndex(ctx context.Context, r indexRead) (page indexPage, err
 	return page, nil
 }
 
-// stillIn reads the deliveries at keys strongly and returns, in the same
-// order, those that are in state: the index may lag.
+// stillIn reads the deliveries at keys and returns those that are in state.
 func (s *Store) stillIn(ctx context.Context, state webhook.State, keys []webhook.DeliveryKey) ([]webhook.Delivery, error) {
+	return s.deliveriesAt(ctx, keys, func(d webhook.Delivery) bool { return d.State == state })
+}
+
+// deliveriesAt reads the deliveries at keys strongly and returns, in the same
+// order, those that match: the index that named them may lag.
+func (s *Store) deliveriesAt(ctx context.Context, keys []webhook.DeliveryKey, match func(webhook.Delivery) bool) ([]webhook.Delivery, error) {
 	places := keySet{}
 	for _, k := range keys {
 		if place, ok := deliveryKey(k); ok {
@@ -83,7 +88,7 @@ func (s *Store) stillIn(ctx context.Context, state webhook.State, keys []webhook
 		if err != nil {
 			return nil, err
 		}
-		if d.State == state {
+		if match(d) {
 			deliveries = append(deliveries, d)
 		}
 	}

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
 
 // Attributes that a list of deliveries needs.
 const deliveryAttributes = listedAttributes + ", " + deliveryState + ", " + deliveryReason + ", " +
 	deliveryAttempts + ", " + deliveryDeflated + ", " + deliveryCount + ", " + deliveryBudget + ", " + deliveryNext + ", " +
-	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter
+	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter + ", " + deliveryHeld + ", " + deliveryParked
 
 // Events lists a tenant's events, newest first, without their bodies. A call
 // reads at most about 1,000 rows and 40 days; see walk for its cost. Of an
@@ -104,11 +105,14 @@ func behind(deliveries []webhook.Delivery, endpoint webhook.EndpointID) []webhoo
 func (s *Store) failedDeliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, from position, limit int) ([]webhook.Delivery, string, error) {
 	low := string(tenant) + separator
 	high := string(tenant) + afterSeparator
+	if !f.Since.IsZero() {
+		low += string(id.First(f.Since))
+	}
 	switch {
 	case from.endpoint != "":
 		high = failedSK(webhook.DeliveryKey{Tenant: tenant, Event: from.ref, Endpoint: from.endpoint})
 	case from.ref != "":
-		high = low + string(from.ref)
+		high = string(tenant) + separator + string(from.ref)
 	case from.day != 0:
 		return nil, "", webhook.ErrBadCursor // a walk's position; the index knows no days
 	}

@@ -79,6 +79,8 @@ func drawDelivery(t *rapid.T) webhook.Delivery {
 		ExpiresAt:     times.Draw(t, "expires"),
 		Rev:           rapid.Int64Range(0, 9).Draw(t, "rev"),
 		Writer:        text.Draw(t, "writer"),
+		HeldUntil:     times.Draw(t, "held"),
+		ParkedAt:      times.Draw(t, "parked"),
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "attempts") {
 		response := rapid.SliceOfN(rapid.Byte(), 0, webhook.MaxResponseKept).Draw(t, "response")

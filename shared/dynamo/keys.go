@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,10 @@ import (
 //	delivery  E#<tenant>#<day>#<shard>    <ref>#<endpoint>
 //	sweep     SWEEP                       STATE
 //
-// A delivery that is retrying, dead or cancelled is also in the index `failed`
-// under fpk = <state>#<shard> and fsk = <tenant>#<ref>#<endpoint>.
+// A delivery that is retrying, parked, dead or cancelled is also in the index
+// `failed` under fpk = <state>#<shard> and fsk = <tenant>#<ref>#<endpoint>. One
+// that the store carries is in the index `held` under hpk = held#<shard> and
+// hsk = <held until, in milliseconds>#<tenant>#<ref>#<endpoint>.
 
 // Shards is over how many keys a tenant's day, and a state in the index, are
 // spread. DynamoDB takes 1,000 write units/s per partition (Developer Guide,
@@ -38,11 +41,11 @@ type Schema struct {
 	PartitionKey, SortKey string
 	// TTLAttribute holds epoch seconds.
 	TTLAttribute string
-	// Index is a global secondary index that projects keys only.
-	Index IndexSchema
+	// Indexes are the global secondary indexes.
+	Indexes []IndexSchema
 }
 
-// IndexSchema describes the index of failed deliveries.
+// IndexSchema describes one index.
 type IndexSchema struct {
 	Name, PartitionKey, SortKey string
 	Projection                  string
@@ -53,7 +56,10 @@ var TableSchema = Schema{
 	PartitionKey: attrPK,
 	SortKey:      attrSK,
 	TTLAttribute: attrTTL,
-	Index:        IndexSchema{Name: "failed", PartitionKey: attrFailedPK, SortKey: attrFailedSK, Projection: "KEYS_ONLY"},
+	Indexes: []IndexSchema{
+		{Name: indexFailed, PartitionKey: attrFailedPK, SortKey: attrFailedSK, Projection: "KEYS_ONLY"},
+		{Name: indexHeld, PartitionKey: attrHeldPK, SortKey: attrHeldSK, Projection: "KEYS_ONLY"},
+	},
 }
 
 // Names of the key attributes.
@@ -62,6 +68,14 @@ const (
 	attrSK       = "sk"
 	attrFailedPK = "fpk"
 	attrFailedSK = "fsk"
+	attrHeldPK   = "hpk"
+	attrHeldSK   = "hsk"
+)
+
+// Names of the indexes.
+const (
+	indexFailed = "failed"
+	indexHeld   = "held"
 )
 
 const (
@@ -127,6 +141,20 @@ func failedPK(s webhook.State, shard int) string {
 
 func failedSK(k webhook.DeliveryKey) string {
 	return string(k.Tenant) + separator + string(k.Event) + separator + string(k.Endpoint)
+}
+
+func heldPK(shard int) string { return indexHeld + separator + strconv.Itoa(shard) }
+
+// heldSK sorts by time: 13 digits last until the year 2286.
+func heldSK(until time.Time, k webhook.DeliveryKey) string {
+	return heldBound(until) + separator + failedSK(k)
+}
+
+func heldBound(until time.Time) string { return fmt.Sprintf("%013d", until.UnixMilli()) }
+
+func splitHeldSK(sk string) webhook.DeliveryKey {
+	_, rest, _ := strings.Cut(sk, separator)
+	return splitFailedSK(rest)
 }
 
 func splitFailedSK(sk string) webhook.DeliveryKey {

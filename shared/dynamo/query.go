@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -32,13 +33,25 @@ func (s *Store) query(pk string) *query {
 // queryFailed returns the query for the index rows of one state and shard whose
 // sort keys lie between low and high, both included. An index read is eventual.
 func (s *Store) queryFailed(state webhook.State, shard int, low, high string) *query {
+	return s.queryIndex(indexFailed, attrFailedPK+" = :pk AND "+attrFailedSK+" BETWEEN :low AND :high", item{
+		":pk": strValue(failedPK(state, shard)), ":low": strValue(low), ":high": strValue(high),
+	})
+}
+
+// queryHeld returns the query for the index rows of one shard that are held
+// until then at most.
+func (s *Store) queryHeld(shard int, until time.Time) *query {
+	return s.queryIndex(indexHeld, attrHeldPK+" = :pk AND "+attrHeldSK+" < :high", item{
+		":pk": strValue(heldPK(shard)), ":high": strValue(heldBound(until.Add(time.Millisecond))),
+	})
+}
+
+func (s *Store) queryIndex(index, condition string, values item) *query {
 	return &query{client: s.client, in: dynamodb.QueryInput{
-		TableName:              s.table,
-		IndexName:              aws.String(TableSchema.Index.Name),
-		KeyConditionExpression: aws.String(attrFailedPK + " = :pk AND " + attrFailedSK + " BETWEEN :low AND :high"),
-		ExpressionAttributeValues: item{
-			":pk": strValue(failedPK(state, shard)), ":low": strValue(low), ":high": strValue(high),
-		},
+		TableName:                 s.table,
+		IndexName:                 aws.String(index),
+		KeyConditionExpression:    aws.String(condition),
+		ExpressionAttributeValues: values,
 	}}
 }
 

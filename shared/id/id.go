@@ -73,6 +73,15 @@ func RefOf(id webhook.EventID) (webhook.EventRef, bool) {
 	return webhook.EventRef(ref), true
 }
 
+// First returns the reference below which all made before t lie, and none made since.
+func First(t time.Time) webhook.EventRef {
+	var first ulid.ULID
+	if err := first.SetTime(ulid.Timestamp(t)); err != nil {
+		return "" // before 1970 or after 10889
+	}
+	return webhook.EventRef(first.String())
+}
+
 // Time returns when ref was made, to the millisecond, and false when ref is no ULID.
 func Time(ref webhook.EventRef) (time.Time, bool) {
 	parsed, err := ulid.ParseStrict(string(ref))

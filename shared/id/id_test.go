@@ -57,6 +57,9 @@ func TestRefOf(t *testing.T) {
 	if got, ok := id.Time(ref); !ok || !got.Equal(now) {
 		t.Fatalf("made at %s", got)
 	}
+	if first := id.First(now); first > ref || first <= id.First(now.Add(-time.Millisecond)) || id.First(now.Add(time.Millisecond)) <= ref {
+		t.Errorf("the first ref at %s is %s", now, first)
+	}
 	for _, own := range []webhook.EventID{"", "order-1", "evt_1", webhook.EventID(ref), "evt_" + "ZZZZZZZZZZZZZZZZZZZZZZZZZZ"} {
 		if _, ok := id.RefOf(own); ok {
 			t.Errorf("%q is taken as the relay's own id", own)

@@ -23,6 +23,14 @@ type endpointDoc struct {
 	UpdatedAt   int64                 `json:"updated"`
 }
 
+type healthDoc struct {
+	Failures      int   `json:"n"`
+	FailingSince  int64 `json:"since"`
+	LastFailureAt int64 `json:"last"`
+	OpenedAt      int64 `json:"opened"`
+	OpenUntil     int64 `json:"until"`
+}
+
 type secretDoc struct {
 	Value     string `json:"value"`
 	CreatedAt int64  `json:"created"`
@@ -74,6 +82,19 @@ func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 		})
 	}
 	return e, nil
+}
+
+func encodeHealth(h webhook.Health) string {
+	return encode(healthDoc{h.Failures, millis(h.FailingSince), millis(h.LastFailureAt), millis(h.OpenedAt), millis(h.OpenUntil)})
+}
+
+func decodeHealth(text []byte) (webhook.Health, error) {
+	var doc healthDoc
+	err := json.Unmarshal(text, &doc)
+	return webhook.Health{
+		Failures: doc.Failures, FailingSince: instant(doc.FailingSince), LastFailureAt: instant(doc.LastFailureAt),
+		OpenedAt: instant(doc.OpenedAt), OpenUntil: instant(doc.OpenUntil),
+	}, err
 }
 
 func encodeAttempts(attempts []webhook.Attempt) string {

@@ -73,6 +73,24 @@ func (s *Store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id
 	return nil
 }
 
+// SaveHealth stores h as revision h.Rev+1 if the stored revision is h.Rev, and
+// returns webhook.ErrConflict otherwise.
+func (s *Store) SaveHealth(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, h webhook.Health) error {
+	doc := encodeHealth(h)
+	err := s.write(ctx, func(c *conn) error {
+		saved, err := c.exec("UPDATE endpoints SET health_rev = health_rev + 1, health = ? WHERE tenant = ? AND id = ? AND health_rev = ?",
+			doc, string(tenant), string(id), h.Rev)
+		if err == nil && saved == 0 {
+			return webhook.ErrConflict
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save health of endpoint %s: %w", id, err)
+	}
+	return nil
+}
+
 // Endpoint returns one endpoint, seeing every finished write, or webhook.ErrNotFound.
 func (s *Store) Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) (e webhook.Endpoint, err error) {
 	err = s.read(ctx, func(c *conn) error {
@@ -129,8 +147,8 @@ func (s *Store) AllEndpoints(ctx context.Context, tenant webhook.TenantID) (endp
 }
 
 const (
-	listEndpoints = "SELECT id, rev, doc FROM endpoints WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?"
-	oneEndpoint   = "SELECT id, rev, doc FROM endpoints WHERE tenant = ? AND id = ?"
+	listEndpoints = "SELECT id, rev, doc, health_rev, health FROM endpoints WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?"
+	oneEndpoint   = "SELECT id, rev, doc, health_rev, health FROM endpoints WHERE tenant = ? AND id = ?"
 )
 
 func endpoint(c *conn, tenant webhook.TenantID, id webhook.EndpointID) (e webhook.Endpoint, ok bool, err error) {
@@ -144,11 +162,23 @@ func endpoint(c *conn, tenant webhook.TenantID, id webhook.EndpointID) (e webhoo
 
 func scanEndpoint(row scanner, tenant webhook.TenantID) (webhook.Endpoint, error) {
 	e := webhook.Endpoint{Tenant: tenant}
-	var doc []byte
-	if err := row.Scan(&e.ID, &e.Rev, &doc); err != nil {
+	var doc, health []byte
+	var healthRev int64
+	if err := row.Scan(&e.ID, &e.Rev, &doc, &healthRev, &health); err != nil {
 		return webhook.Endpoint{}, err
 	}
-	return decodeEndpoint(e, doc)
+	e, err := decodeEndpoint(e, doc)
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	if healthRev == 0 {
+		return e, nil // never failed
+	}
+	if e.Health, err = decodeHealth(health); err != nil {
+		return webhook.Endpoint{}, fmt.Errorf("health of endpoint %s: %w", e.ID, err)
+	}
+	e.Health.Rev = healthRev
+	return e, nil
 }
 
 func updateEndpoint(c *conn, e webhook.Endpoint) error {

@@ -15,7 +15,7 @@ import (
 // for a failed state. It examines at most 1,000 rows or events a call.
 func (s *Store) Deliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) (found []webhook.Delivery, next string, err error) {
 	switch f.State {
-	case webhook.Retrying, webhook.Dead, webhook.Cancelled:
+	case webhook.Retrying, webhook.Parked, webhook.Dead, webhook.Cancelled:
 		found, next, err = s.failed(ctx, tenant, f, p)
 	default:
 		found, next, err = s.walk(ctx, tenant, f, p)

@@ -77,7 +77,7 @@ func (q *Queue) send(ctx context.Context, bodies ...string) error {
 	err := q.s.write(ctx, func(c *conn) error {
 		now := millis(q.s.now())
 		for _, body := range bodies {
-			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), now, []byte(body)); err != nil {
+			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), now, now, []byte(body)); err != nil {
 				return err
 			}
 		}
@@ -89,7 +89,7 @@ func (q *Queue) send(ctx context.Context, bodies ...string) error {
 	return err
 }
 
-const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, body) VALUES (?1, ?2, ?2, 0, 0, ?3)"
+const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, body) VALUES (?, ?, ?, 0, 0, ?)"
 
 // Receive returns at most limit messages that are visible, possibly none, and
 // hides them for the queue's visibility timeout. A message that was received

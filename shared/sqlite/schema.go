@@ -16,6 +16,7 @@ CREATE TABLE tenants (
 
 CREATE TABLE endpoints (
 	tenant TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, doc TEXT NOT NULL,
+	health_rev INTEGER NOT NULL DEFAULT 0, health TEXT NOT NULL DEFAULT '',
 	UNIQUE (tenant, id)
 );
 
@@ -38,14 +39,16 @@ CREATE TABLE deliveries (
 	tenant TEXT NOT NULL, event TEXT NOT NULL, endpoint TEXT NOT NULL,
 	event_id TEXT NOT NULL, event_type TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
 	attempt_count INTEGER NOT NULL, budget_start INTEGER NOT NULL,
-	next_at INTEGER NOT NULL, next_cause TEXT NOT NULL, died_at INTEGER NOT NULL,
+	next_at INTEGER NOT NULL, next_cause TEXT NOT NULL,
+	held_until INTEGER NOT NULL, parked_at INTEGER NOT NULL, died_at INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, rev INTEGER NOT NULL, writer TEXT NOT NULL,
 	attempts TEXT NOT NULL,
 	UNIQUE (tenant, event, endpoint)
 );
 CREATE INDEX deliveries_expiry ON deliveries (expires_at);
 CREATE INDEX deliveries_failed ON deliveries (state, tenant, event, endpoint)
-	WHERE state IN ('retrying', 'dead', 'cancelled');
+	WHERE state IN ('retrying', 'parked', 'dead', 'cancelled');
+CREATE INDEX deliveries_held ON deliveries (held_until) WHERE held_until > 0;
 
 CREATE TABLE messages (
 	seq INTEGER PRIMARY KEY, sent_at INTEGER NOT NULL, visible_at INTEGER NOT NULL,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -58,12 +60,25 @@ func (q *Queue) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
 	if len(keys) == 1 {
 		return q.SendEnvelope(ctx, envelope.Envelope{DeliveryKey: keys[0]})
 	}
+	messages := make([]sweep.Delayed, len(keys))
+	for i, k := range keys {
+		messages[i].DeliveryKey = k
+	}
+	return q.SendDelayed(ctx, messages)
+}
+
+// maxDelay is the longest that SQS delays a message.
+const maxDelay = 15 * time.Minute
+
+// SendDelayed is Send with messages that stay invisible for a while, rounded up
+// to seconds and 15 minutes at most. A delayed message is not in flight.
+func (q *Queue) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
 	var mu sync.Mutex
 	var unsent int
 	var reason error
 	var group errgroup.Group
 	group.SetLimit(maxCalls)
-	for chunk := range slices.Chunk(keys, maxEntries) {
+	for chunk := range slices.Chunk(messages, maxEntries) {
 		group.Go(func() error {
 			n, err := q.sendBatch(ctx, chunk)
 			if err != nil {
@@ -76,7 +91,7 @@ func (q *Queue) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
 	}
 	_ = group.Wait() // the goroutines report through unsent and reason
 	if unsent > 0 {
-		return fmt.Errorf("%d of %d messages not enqueued: %w", unsent, len(keys), reason)
+		return fmt.Errorf("%d of %d messages not enqueued: %w", unsent, len(messages), reason)
 	}
 	return nil
 }
@@ -101,13 +116,14 @@ func group(k webhook.DeliveryKey) string { return string(k.Tenant) }
 
 // sendBatch sends up to ten messages. A batch call succeeds when a part of it
 // fails, so the failed entries are read and sent once more.
-func (q *Queue) sendBatch(ctx context.Context, keys []webhook.DeliveryKey) (unsent int, err error) {
-	entries := make([]types.SendMessageBatchRequestEntry, len(keys))
-	for i, k := range keys {
+func (q *Queue) sendBatch(ctx context.Context, messages []sweep.Delayed) (unsent int, err error) {
+	entries := make([]types.SendMessageBatchRequestEntry, len(messages))
+	for i, m := range messages {
 		entries[i] = types.SendMessageBatchRequestEntry{
 			Id:             aws.String(strconv.Itoa(i)),
-			MessageBody:    aws.String(envelope.Encode(envelope.Envelope{DeliveryKey: k})),
-			MessageGroupId: aws.String(group(k)),
+			MessageBody:    aws.String(envelope.Encode(envelope.Envelope{DeliveryKey: m.DeliveryKey})),
+			MessageGroupId: aws.String(group(m.DeliveryKey)),
+			DelaySeconds:   int32((min(max(0, m.Delay), maxDelay) + time.Second - 1) / time.Second),
 		}
 	}
 	var failed []types.BatchResultErrorEntry

@@ -10,6 +10,7 @@ import (
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -26,6 +27,7 @@ type QueueUnderTest interface {
 	dispatch.Queue
 	replay.Queue
 	replay.DeadLetterQueue
+	sweep.Queue
 	// Receive returns at most limit (1–10) messages that are visible. It may
 	// return fewer than there are, even none.
 	Receive(ctx context.Context, limit int) ([]dispatch.Message, error)
@@ -104,6 +106,17 @@ var queueRules = []struct {
 		if first.ID == second.ID {
 			t.Errorf("both messages have the id %s", first.ID)
 		}
+	}},
+
+	{"ADelayedMessageIsSeenWhenItsDelayIsOver", func(t *testing.T, q *line) {
+		late, soon := newKey("late"), newKey("soon")
+		if err := q.SendDelayed(t.Context(), []sweep.Delayed{{DeliveryKey: late, Delay: 10 * time.Minute}, {DeliveryKey: soon, Delay: time.Second}}); err != nil {
+			t.Fatal(err)
+		}
+		q.expectNone()
+		q.Advance(time.Second + margin)
+		expect(t, "endpoint", webhook.EndpointID("soon"), q.open(q.next()).Endpoint)
+		q.expectNoneFor("late")
 	}},
 
 	{"SendingNothingIsNoError", func(_ *testing.T, q *line) {

@@ -20,6 +20,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/registry"
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -29,6 +30,7 @@ type StoreUnderTest interface {
 	dispatch.Store
 	registry.Store
 	history.Store
+	sweep.Store
 }
 
 // OpenStore returns a store that takes its time from now. The suite calls it
@@ -38,7 +40,7 @@ type OpenStore func(t *testing.T, now func() time.Time) StoreUnderTest
 
 // Store runs the rules for stores.
 func Store(t *testing.T, open OpenStore) {
-	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules) {
+	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()

@@ -1,7 +1,11 @@
-// Package sweep looks after what no message carries. Ingest stores an event
-// and then sends its messages; a crash between the two leaves an event whose
-// deliveries stay queued for ever. Once a day the sweeper walks the events of
-// the last two days and sends those deliveries again.
+// Package sweep looks after what no message carries.
+//
+// Deliveries on hold, and those whose next attempt is far off, wait in the
+// store; Release sends messages for those that are due.
+//
+// Ingest stores an event and then sends its messages; a crash between the two
+// leaves an event whose deliveries stay queued for ever. Once a day Run walks
+// the events of the last two days and sends those deliveries again.
 package sweep
 
 import (
@@ -11,6 +15,7 @@ import (
 	"log/slog"
 	"time"
 
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
@@ -34,12 +39,21 @@ type Store interface {
 	// SweepState returns what SaveSweepState stored last, or a zero State.
 	SweepState(ctx context.Context) (State, error)
 	SaveSweepState(ctx context.Context, s State) error
+	HeldStore
 }
 
 // Queue takes deliveries that are to be sent again.
 type Queue interface {
 	// Send enqueues a message for each key, durably, before it returns.
 	Send(ctx context.Context, keys []webhook.DeliveryKey) error
+	// SendDelayed is Send with messages that stay invisible for a while.
+	SendDelayed(ctx context.Context, messages []Delayed) error
+}
+
+// Delayed is a message to be seen after Delay, at most 15 minutes.
+type Delayed struct {
+	webhook.DeliveryKey
+	Delay time.Duration
 }
 
 // State is how far a walk got.
@@ -54,13 +68,25 @@ type State struct {
 	Done         bool
 }
 
-// Sweeper walks a little further with each Run. Use one at a time.
+// Sweeper does a little with each call. Use one at a time.
 type Sweeper struct {
 	Store Store
 	Queue Queue
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Breaker is the dispatcher's.
+	Breaker breaker.Policy
+	// Lifetime is the dispatcher's: what has been parked for longer is sent, to be given up.
+	Lifetime time.Duration
+	// Interval is the time until Release is called again; it sends what falls due
+	// till then, with a delay.
+	Interval time.Duration
+	// Rate is how many deliveries a second go to one endpoint that has come back.
+	Rate int
+	Now  func() time.Time
+	Log  *slog.Logger
 }
+
+// DefaultRate spares an endpoint that has just come back.
+const DefaultRate = 50
 
 // Run goes on with today's walk, or begins it, until it is done or ctx ends;
 // the next Run continues from there.

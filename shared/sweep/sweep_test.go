@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/sqlite"
@@ -19,8 +20,9 @@ import (
 
 // sent notes what is sent again, and fails once where told.
 type sent struct {
-	keys []webhook.DeliveryKey
-	err  error
+	keys   []webhook.DeliveryKey
+	delays []time.Duration
+	err    error
 }
 
 func (s *sent) Send(_ context.Context, keys []webhook.DeliveryKey) error {
@@ -30,6 +32,15 @@ func (s *sent) Send(_ context.Context, keys []webhook.DeliveryKey) error {
 	}
 	s.keys = append(s.keys, keys...)
 	return nil
+}
+
+func (s *sent) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
+	keys := make([]webhook.DeliveryKey, len(messages))
+	for i, m := range messages {
+		keys[i] = m.DeliveryKey
+		s.delays = append(s.delays, m.Delay)
+	}
+	return s.Send(ctx, keys)
 }
 
 type world struct {
@@ -48,7 +59,10 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	t.Cleanup(func() { _ = store.Close() })
 	w.store = store
-	w.sweeper = sweep.Sweeper{Store: store, Queue: w.sent, Now: clock, Log: telemetry.NewLogger(io.Discard, 0)}
+	w.sweeper = sweep.Sweeper{
+		Store: store, Queue: w.sent, Breaker: breaker.Policy{Failures: 3, Window: time.Minute}, Lifetime: 72 * time.Hour,
+		Interval: time.Minute, Rate: 2, Now: clock, Log: telemetry.NewLogger(io.Discard, 0),
+	}
 	return w
 }
 

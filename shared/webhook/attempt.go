@@ -36,6 +36,7 @@ const (
 	ReasonEndpointDisabled Reason = "endpoint_disabled"
 	ReasonEndpointDeleted  Reason = "endpoint_deleted"
 	ReasonManual           Reason = "manual"
+	ReasonParkedTooLong    Reason = "parked_too_long"
 )
 
 // Trigger says what made an attempt happen.

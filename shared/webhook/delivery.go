@@ -44,6 +44,9 @@ const (
 	Queued State = "queued"
 	// Retrying: an attempt failed and another is scheduled.
 	Retrying State = "retrying"
+	// Parked: on hold, because the endpoint keeps failing and its breaker is open.
+	// It waits in the store, uses up no attempts, and goes on once a probe succeeds.
+	Parked State = "parked"
 	// Delivered: the endpoint answered 2xx. A later manual attempt does not change it.
 	Delivered State = "delivered"
 	// Dead: given up. Its message lies in the dead-letter queue; a redrive or a
@@ -54,7 +57,7 @@ const (
 )
 
 // States lists every delivery state.
-var States = []State{Queued, Retrying, Delivered, Dead, Cancelled}
+var States = []State{Queued, Retrying, Parked, Delivered, Dead, Cancelled}
 
 // NextCause says which rule set the time of the next attempt.
 type NextCause string
@@ -67,6 +70,8 @@ const (
 	NextRetryAfter NextCause = "retry_after"
 	// NextSlowDown: 429, 502 or 504 doubled the schedule's step.
 	NextSlowDown NextCause = "slow_down"
+	// NextBreaker: the endpoint's breaker is open, and is probed from time to time.
+	NextBreaker NextCause = "breaker"
 )
 
 // Delivery is the obligation to bring one event to one endpoint.
@@ -87,6 +92,12 @@ type Delivery struct {
 	// NextAttemptAt is when a retrying delivery is due, with the rule that set it.
 	NextAttemptAt time.Time
 	NextCause     NextCause
+	// HeldUntil is when the sweeper sends a message for the delivery. Until then
+	// none carries it: the store does. Zero while a message carries it.
+	HeldUntil time.Time
+	// ParkedAt is when the delivery was first parked since it was accepted,
+	// redriven or delivered.
+	ParkedAt time.Time
 	// DiedAt is when the delivery was last given up. A message sent to the queue
 	// after it is a redrive.
 	DiedAt    time.Time

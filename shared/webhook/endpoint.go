@@ -48,6 +48,8 @@ type Endpoint struct {
 	UpdatedAt time.Time
 	// Rev counts the row's writes; stores use it to refuse a lost update.
 	Rev int64
+	// Health is written apart from the rest, by the dispatcher only.
+	Health Health
 }
 
 // Wants reports whether an event of type t goes to the endpoint.

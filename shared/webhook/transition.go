@@ -13,7 +13,7 @@ import (
 func (d Delivery) Succeed(a Attempt) Delivery {
 	d = d.record(a)
 	d.State, d.Reason = Delivered, ""
-	d.NextAttemptAt, d.NextCause = time.Time{}, ""
+	d.NextAttemptAt, d.NextCause, d.HeldUntil, d.ParkedAt = time.Time{}, "", time.Time{}, time.Time{}
 	return d
 }
 
@@ -21,7 +21,7 @@ func (d Delivery) Succeed(a Attempt) Delivery {
 func (d Delivery) Retry(a Attempt, next time.Time, cause NextCause) Delivery {
 	d = d.record(a)
 	d.State, d.Reason = Retrying, ""
-	d.NextAttemptAt, d.NextCause = next, cause
+	d.NextAttemptAt, d.NextCause, d.HeldUntil = next, cause, time.Time{}
 	return d
 }
 
@@ -42,7 +42,7 @@ func (d Delivery) GiveUp(a Attempt, reason Reason) Delivery {
 // Die ends the delivery at now without an attempt, for reason.
 func (d Delivery) Die(reason Reason, now time.Time) Delivery {
 	d.State, d.Reason = Dead, reason
-	d.NextAttemptAt, d.NextCause = time.Time{}, ""
+	d.NextAttemptAt, d.NextCause, d.HeldUntil = time.Time{}, "", time.Time{}
 	d.DiedAt, d.UpdatedAt = now, now
 	return d
 }
@@ -50,7 +50,7 @@ func (d Delivery) Die(reason Reason, now time.Time) Delivery {
 // Cancel ends the delivery at now because it can no longer be made, for reason.
 func (d Delivery) Cancel(reason Reason, now time.Time) Delivery {
 	d.State, d.Reason = Cancelled, reason
-	d.NextAttemptAt, d.NextCause = time.Time{}, ""
+	d.NextAttemptAt, d.NextCause, d.HeldUntil = time.Time{}, "", time.Time{}
 	d.UpdatedAt = now
 	return d
 }
@@ -58,6 +58,24 @@ func (d Delivery) Cancel(reason Reason, now time.Time) Delivery {
 // Reopen gives a dead delivery a fresh retry budget. The next attempt decides its state.
 func (d Delivery) Reopen() Delivery {
 	d.BudgetStart = d.AttemptCount
+	d.ParkedAt = time.Time{}
+	return d
+}
+
+// Park puts the delivery on hold at now, to be looked at again at until.
+func (d Delivery) Park(until, now time.Time) Delivery {
+	if d.ParkedAt.IsZero() {
+		d.ParkedAt = now
+	}
+	d.State, d.Reason = Parked, ""
+	d.NextAttemptAt, d.NextCause = until, NextBreaker
+	d.UpdatedAt = now
+	return d.Hold(until)
+}
+
+// Hold lets the store carry the delivery until then, instead of a message.
+func (d Delivery) Hold(until time.Time) Delivery {
+	d.HeldUntil = until
 	return d
 }
 

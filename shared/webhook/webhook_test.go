@@ -105,7 +105,7 @@ func TestAttemptsStayConsistent(t *testing.T) {
 		made := 0
 		for range rapid.IntRange(0, 120).Draw(t, "steps") {
 			a := webhook.Attempt{At: now, Response: bytes.Repeat([]byte("x"), webhook.MaxResponseKept)}
-			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			switch rapid.IntRange(0, 6).Draw(t, "what") {
 			case 0:
 				d, made = d.Succeed(a), made+1
 			case 1:
@@ -119,6 +119,8 @@ func TestAttemptsStayConsistent(t *testing.T) {
 				d, made = d.GiveUp(a, webhook.ReasonExhausted), made+1
 			case 4:
 				d = d.Die(webhook.ReasonEndpointDisabled, now)
+			case 6:
+				d = d.Park(now.Add(time.Minute), now)
 			case 5:
 				if d = d.Reopen(); d.Spent() != 0 {
 					t.Fatal("a reopened delivery has spent attempts")
@@ -136,7 +138,7 @@ func TestAttemptsStayConsistent(t *testing.T) {
 				t.Fatalf("attempt %d keeps %d bytes of the answer", a.Number, len(a.Response))
 			}
 		}
-		if (d.State == webhook.Retrying) == d.NextAttemptAt.IsZero() {
+		if (d.State == webhook.Retrying || d.State == webhook.Parked) == d.NextAttemptAt.IsZero() {
 			t.Fatalf("state %s, next attempt %s", d.State, d.NextAttemptAt)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
@@ -44,10 +45,18 @@ type devCommand struct {
 	Data          string   `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
 	AdminKey      string   `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
 	RetrySchedule string   `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
+	Breaker       string   `default:"20/10m" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
 	AllowCIDR     []string `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
 	RetentionDays int      `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
 	LogLevel      string   `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
+
+const (
+	// releaseInterval is how often deliveries on hold are looked at.
+	releaseInterval = time.Second
+	// releaseRate is how many of them go to one endpoint in a second.
+	releaseRate = 1000
+)
 
 // loopback is what endpoints may use by default on a laptop besides public addresses.
 const loopback = "127.0.0.0/8,::1/128"
@@ -58,6 +67,11 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return fmt.Errorf("--retry-schedule: %w", err)
 	}
+	breaks, err := breaker.Parse(c.Breaker)
+	if err != nil {
+		return fmt.Errorf("--breaker: %w", err)
+	}
+	breaks.Rand = rand.Float64
 	policy, err := c.outbound()
 	if err != nil {
 		return fmt.Errorf("--allow-cidr: %w", err)
@@ -80,7 +94,7 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("--listen: %w", err), store.Close())
 	}
-	relay := newRelay(c, store, schedule, policy, key, "http://"+listener.Addr().String())
+	relay := newRelay(c, store, schedule, breaks, policy, key, "http://"+listener.Addr().String())
 	return errors.Join(relay.serve(listener), store.Close())
 }
 
@@ -126,7 +140,7 @@ type relay struct {
 	log        *slog.Logger
 }
 
-func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, policy safedial.Policy, key, url string) *relay {
+func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, breaks breaker.Policy, policy safedial.Policy, key, url string) *relay {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked by the flag's enum
 	log := telemetry.NewLogger(os.Stderr, level)
@@ -153,9 +167,13 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, polic
 		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
 		dispatcher: dispatch.New(dispatch.Config{
 			Store: store, Queue: queue, Sender: sender.New(policy, sender.DefaultTimeout, time.Now),
-			Policy: retry.Policy{Schedule: schedule, Rand: rand.Float64}, Now: time.Now, Log: log,
+			Policy: retry.Policy{Schedule: schedule, Rand: rand.Float64}, Breaker: breaks, Lifetime: breaker.Lifetime(schedule),
+			Now: time.Now, Log: log,
 		}),
-		sweeper: sweep.Sweeper{Store: store, Queue: queue, Now: time.Now, Log: log},
+		sweeper: sweep.Sweeper{
+			Store: store, Queue: queue, Breaker: breaks, Lifetime: breaker.Lifetime(schedule), Interval: releaseInterval, Rate: releaseRate,
+			Now: time.Now, Log: log,
+		},
 	}
 }
 
@@ -169,7 +187,8 @@ func (r *relay) serve(listener net.Listener) error {
 	mapping := newMapping(r.queue, r.dispatcher, r.log)
 	running := make(chan struct{})
 	go func() { defer close(running); mapping.run(stop) }()
-	go r.sweepEveryMinute(stop)
+	go every(stop, releaseInterval, r.release)
+	go every(stop, time.Minute, r.sweep)
 
 	r.greet(r.demo.register(stop))
 	var err error
@@ -197,23 +216,35 @@ func (r *relay) serve(listener net.Listener) error {
 	return err
 }
 
-// sweepEveryMinute is the schedule that runs the sweeper in a deployment, and
-// what DynamoDB's TTL does there.
-func (r *relay) sweepEveryMinute(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
+// every calls f at once and then at each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		if err := r.sweeper.Run(ctx); err != nil && ctx.Err() == nil {
-			r.log.Error("sweep failed", "error", err.Error())
-		}
-		if _, err := r.store.Sweep(ctx, 10_000); err != nil && ctx.Err() == nil {
-			r.log.Error("expired rows not removed", "error", err.Error())
-		}
+		f(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// release is the part of the sweeper that is worth more than a look a minute
+// where a look costs nothing.
+func (r *relay) release(ctx context.Context) {
+	if _, err := r.sweeper.Release(ctx); err != nil && ctx.Err() == nil {
+		r.log.Error("release failed", "error", err.Error())
+	}
+}
+
+// sweep is what a schedule runs in a deployment, and what DynamoDB's TTL does there.
+func (r *relay) sweep(ctx context.Context) {
+	if err := r.sweeper.Run(ctx); err != nil && ctx.Err() == nil {
+		r.log.Error("sweep failed", "error", err.Error())
+	}
+	if _, err := r.store.Sweep(ctx, 10_000); err != nil && ctx.Err() == nil {
+		r.log.Error("expired rows not removed", "error", err.Error())
 	}
 }
 

@@ -1,0 +1,116 @@
+// Package breaker decides when an endpoint that keeps failing is left alone,
+// and how often it is probed meanwhile.
+package breaker
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+// Defaults of Policy.
+const (
+	DefaultFailures = 20
+	DefaultWindow   = 10 * time.Minute
+	// MaxLifetime bounds how long deliveries are kept on hold.
+	MaxLifetime = 72 * time.Hour
+)
+
+const (
+	// firstWait and maxWait bound the time between probes.
+	firstWait = time.Second
+	maxWait   = 10 * time.Minute
+	// share of an outage's length so far that passes until the next probe: an
+	// endpoint that was away for a minute is found well within seconds, one that
+	// was away for hours is asked six times an hour.
+	share = 10
+	// jitter is the largest part of a wait added to it at random.
+	jitter = 0.2
+)
+
+// Policy turns failures into waits.
+type Policy struct {
+	// Failures in a row open the breaker, 0 never.
+	Failures int
+	// Window is the longest time between two failures in a row: an endpoint with
+	// little traffic has its retries, and needs no breaker.
+	Window time.Duration
+	// Rand returns a number in [0,1); nil means no jitter.
+	Rand func() float64
+}
+
+// Lifetime is how long deliveries to an endpoint that does not come back are
+// kept on hold when nothing else is set: twice the time that their retries
+// would take, at most MaxLifetime.
+func Lifetime(schedule []time.Duration) time.Duration {
+	var total time.Duration
+	for _, wait := range schedule {
+		total += wait
+	}
+	return min(2*total, MaxLifetime)
+}
+
+// Parse reads a count and a window, such as "20/10m".
+func Parse(text string) (Policy, error) {
+	count, window, ok := strings.Cut(text, "/")
+	failures, err := strconv.Atoi(count)
+	if err != nil || !ok {
+		return Policy{}, fmt.Errorf("%q is not a count and a duration such as 20/10m", text)
+	}
+	longest, err := time.ParseDuration(window)
+	if err != nil {
+		return Policy{}, fmt.Errorf("%q is not a count and a duration such as 20/10m", text)
+	}
+	p := Policy{Failures: failures, Window: longest}
+	return p, p.Check()
+}
+
+// Check returns an error that names what is wrong with p.
+func (p Policy) Check() error {
+	if p.Failures < 0 || p.Failures > 10_000 {
+		return fmt.Errorf("%d failures: must be from 0 (never) to 10000", p.Failures)
+	}
+	if p.Window <= 0 || p.Window > 24*time.Hour {
+		return fmt.Errorf("window %s: must be above 0s, at most 24h", p.Window)
+	}
+	return nil
+}
+
+// Failed is the health after an attempt that failed at now.
+func (p Policy) Failed(h webhook.Health, now time.Time) webhook.Health {
+	if h.FailingSince.IsZero() {
+		h.FailingSince = now
+	}
+	if h.Open() {
+		h.LastFailureAt = now
+		return p.Probe(h, now)
+	}
+	if now.Sub(h.LastFailureAt) > p.Window {
+		h.Failures = 0
+	}
+	h.Failures, h.LastFailureAt = h.Failures+1, now
+	if p.Failures > 0 && h.Failures >= p.Failures {
+		h.OpenedAt = now
+		return p.Probe(h, now)
+	}
+	return h
+}
+
+// Probe is the health of an open breaker once a probe is under way at now: the
+// next one may be made after a wait.
+func (p Policy) Probe(h webhook.Health, now time.Time) webhook.Health {
+	h.OpenUntil = now.Add(p.Wait(h, now))
+	return h
+}
+
+// Wait is how long after now a delivery to an open endpoint is worth another try.
+func (p Policy) Wait(h webhook.Health, now time.Time) time.Duration {
+	wait := min(max(now.Sub(h.OpenedAt)/share, firstWait), maxWait)
+	if p.Rand != nil {
+		wait += time.Duration(p.Rand() * jitter * float64(wait))
+	}
+	return wait
+}

@@ -1,0 +1,146 @@
+package sweep_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+// endpoint stores the endpoint of w's events, with the given health.
+func (w *world) endpoint(tenant webhook.TenantID, h webhook.Health) {
+	w.t.Helper()
+	_, _, err := w.store.PutTenant(w.t.Context(), webhook.Tenant{ID: tenant, CreatedAt: w.now})
+	w.must(err)
+	w.must(w.store.CreateEndpoint(w.t.Context(), webhook.Endpoint{Tenant: tenant, ID: "e", State: webhook.EndpointEnabled}))
+	if h != (webhook.Health{}) {
+		w.must(w.store.SaveHealth(w.t.Context(), tenant, "e", h))
+	}
+}
+
+// hold stores an event whose delivery waits until then.
+func (w *world) hold(tenant webhook.TenantID, until time.Time) webhook.Event {
+	w.t.Helper()
+	e := w.event(tenant, time.Minute)
+	d := webhook.NewDelivery(e, "e").Retry(webhook.Attempt{At: w.now}, until, webhook.NextSchedule).Hold(until)
+	w.must(w.store.SaveDelivery(w.t.Context(), d))
+	return e
+}
+
+func (w *world) row(e webhook.Event) webhook.Delivery {
+	w.t.Helper()
+	d, err := w.store.Delivery(w.t.Context(), webhook.DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: "e"})
+	w.must(err)
+	return d
+}
+
+func (w *world) release(want int) {
+	w.t.Helper()
+	got, err := w.sweeper.Release(w.t.Context())
+	w.must(err)
+	if got != want {
+		w.t.Fatalf("released %d, want %d", got, want)
+	}
+}
+
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	rule := func(name string, check func(w *world)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(newWorld(t))
+		})
+	}
+	down := func(w *world, nextProbe time.Duration) webhook.Health {
+		return webhook.Health{Failures: 3, FailingSince: w.now, OpenedAt: w.now.Add(-time.Hour), OpenUntil: w.now.Add(nextProbe)}
+	}
+	rule("WhatFallsDueBeforeTheNextRunIsSentWithADelay", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		due := w.hold("a", w.now.Add(-time.Second))
+		soon := w.hold("a", w.now.Add(30*time.Second))
+		w.hold("a", w.now.Add(2*time.Minute))
+		w.release(2)
+		w.wantSent(due, soon)
+		if !slices.Equal(w.sent.delays, []time.Duration{0, 30 * time.Second}) {
+			w.t.Fatalf("delays %v", w.sent.delays)
+		}
+		w.release(0) // both are on their way
+	})
+	rule("AMessageThatIsLostIsSentAgain", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		e := w.hold("a", w.now)
+		w.release(1)
+		w.now = w.now.Add(16 * time.Minute)
+		w.release(1)
+		w.wantSent(e, e)
+	})
+	rule("AnEndpointThatIsDownGetsOneProbeAndTheRestIsPutOff", func(w *world) {
+		w.endpoint("a", down(w, 10*time.Second))
+		first, second := w.hold("a", w.now), w.hold("a", w.now)
+		w.release(1)
+		w.wantSent(first)
+		if w.sent.delays[0] != 10*time.Second {
+			w.t.Fatalf("the probe is sent after %s", w.sent.delays[0])
+		}
+		d := w.row(second)
+		if d.State != webhook.Parked || d.HeldUntil.Before(w.now.Add(time.Minute)) {
+			w.t.Fatalf("%s until %s", d.State, d.HeldUntil)
+		}
+	})
+	rule("BeforeItsProbeIsDueAnEndpointGetsNothing", func(w *world) {
+		w.endpoint("a", down(w, 5*time.Minute))
+		w.hold("a", w.now)
+		w.release(0)
+	})
+	rule("AnEndpointThatCameBackGetsNoMoreThanTheRate", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		for range 300 {
+			w.hold("a", w.now)
+		}
+		w.release(121) // two a second for a minute, and the first at once
+		for i, delay := range w.sent.delays {
+			if want := time.Duration(i) * time.Second / 2; delay != want {
+				w.t.Fatalf("message %d after %s, want %s", i, delay, want)
+			}
+		}
+	})
+	rule("OneEndpointDoesNotUseUpTheRateOfAnother", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		w.endpoint("b", webhook.Health{})
+		for range 10 {
+			w.hold("a", w.now)
+		}
+		w.hold("b", w.now)
+		w.release(11)
+		if w.sent.delays[10] != 0 {
+			w.t.Fatalf("delays %v", w.sent.delays)
+		}
+	})
+	rule("WhatWasOnHoldForTooLongIsSentToBeGivenUp", func(w *world) {
+		w.endpoint("a", down(w, time.Hour))
+		e := w.event("a", time.Minute)
+		d := webhook.NewDelivery(e, "e").Park(w.now, w.now.Add(-73*time.Hour))
+		w.must(w.store.SaveDelivery(w.t.Context(), d))
+		w.release(1)
+		w.wantSent(e)
+	})
+	rule("DeliveriesOfADeletedEndpointAreSentToBeCancelled", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		e := w.hold("a", w.now)
+		w.must(w.store.DeleteEndpoint(w.t.Context(), "a", "e"))
+		w.release(1)
+		w.wantSent(e)
+	})
+	rule("AQueueThatFailsLosesNothing", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		e := w.hold("a", w.now)
+		w.sent.err = errors.New("queue is down")
+		if _, err := w.sweeper.Release(w.t.Context()); err == nil {
+			w.t.Fatal("no error")
+		}
+		w.release(1)
+		w.wantSent(e)
+	})
+}
