@@ -1,0 +1,70 @@
+package check_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"webhookrelay/shared/webhook"
+)
+
+// constants returns the string constants of one type in shared/webhook.
+func constants(t *testing.T, typeName string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "shared/webhook/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(node ast.Node) bool {
+			spec, ok := node.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
+			}
+			literal, isText := spec.Values[0].(*ast.BasicLit)
+			if named, ok := spec.Type.(*ast.Ident); ok && named.Name == typeName && isText {
+				value, _ := strconv.Unquote(literal.Value)
+				values = append(values, value)
+			}
+			return true
+		})
+	}
+	if len(values) == 0 {
+		t.Fatalf("no constants of type %s", typeName)
+	}
+	return values
+}
+
+func TestStatesReasonsAndCausesAreDocumented(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(root, "infra/docs/delivery-states.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	for _, typeName := range []string{"State", "Reason", "NextCause"} {
+		for _, value := range constants(t, typeName) {
+			if !strings.Contains(text, "`"+value+"`") {
+				t.Errorf("delivery-states.md says nothing of the %s %q", typeName, value)
+			}
+		}
+	}
+	var states []string
+	for _, s := range webhook.States {
+		states = append(states, string(s))
+	}
+	if declared := constants(t, "State"); !slices.Equal(states, declared) {
+		t.Errorf("webhook.States is %v, declared are %v", states, declared)
+	}
+}
