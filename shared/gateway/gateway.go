@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -85,10 +84,16 @@ func (r *recorder) Write(p []byte) (int, error) {
 
 func (r *recorder) response() events.APIGatewayProxyResponse {
 	r.WriteHeader(http.StatusOK)
-	response := events.APIGatewayProxyResponse{StatusCode: r.status, MultiValueHeaders: r.header, Headers: map[string]string{}}
-	// HTTP APIs read single values only.
+	response := events.APIGatewayProxyResponse{
+		StatusCode: r.status, Headers: map[string]string{}, MultiValueHeaders: map[string][]string{},
+	}
+	// Each header in one of the two only: not every gateway merges them.
 	for name, values := range r.header {
-		response.Headers[name] = strings.Join(values, ", ")
+		if len(values) == 1 {
+			response.Headers[name] = values[0]
+		} else {
+			response.MultiValueHeaders[name] = values
+		}
 	}
 	if utf8.Valid(r.body.Bytes()) {
 		response.Body = r.body.String()

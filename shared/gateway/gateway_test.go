@@ -72,10 +72,12 @@ func TestResponse(t *testing.T) {
 	t.Parallel()
 	text := serve(t, `{"path":"/","httpMethod":"GET"}`, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		w.Header()["X-Two"] = []string{"1", "2"}
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, `{"a":"é"}`)
 	})
-	if text.StatusCode != 418 || text.Body != `{"a":"é"}` || text.IsBase64Encoded || text.Headers["Content-Type"] != "application/json" {
+	if text.StatusCode != 418 || text.Body != `{"a":"é"}` || text.IsBase64Encoded || text.Headers["Content-Type"] != "application/json" ||
+		len(text.Headers) != 1 || len(text.MultiValueHeaders) != 1 || len(text.MultiValueHeaders["X-Two"]) != 2 {
 		t.Errorf("got %+v", text)
 	}
 	binary := serve(t, `{"path":"/","httpMethod":"GET"}`, func(w http.ResponseWriter, _ *http.Request) {
