@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-race test-aws fuzz localstack localstack-stop build validate deploy lint bench clean
+.PHONY: help run test test-unit test-race test-aws simulate fuzz localstack localstack-stop build validate deploy lint bench clean
 
 CACHE := .cache
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 SAM := $(CACHE)/sam/bin/sam
 FUZZ_TIME ?= 10s
+SEEDS ?= 100000
 
 # How the functions are built: static, and without the parts of the Lambda runtime that only go1.x used.
 BUILD_ENV := CGO_ENABLED=0 GOFLAGS="-trimpath -tags=lambda.norpc '-ldflags=-s -w'"
@@ -27,6 +28,9 @@ test-unit: ## Runs the tests that need Go alone
 
 test-race: ## Runs them under the race detector (needs a C compiler)
 	go test -race ./shared/... ./infra/check/...
+
+simulate: ## Runs SEEDS random simulations; `go test ./infra/simulate -run TestRandom -seed N -v` repeats one
+	go test ./infra/simulate -count=1 -timeout 0 -run TestRandom -seeds $(SEEDS)
 
 fuzz: ## Fuzzes every parser of outside bytes for FUZZ_TIME each
 	infra/fuzz.sh $(FUZZ_TIME)

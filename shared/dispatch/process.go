@@ -35,6 +35,11 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 		case webhook.Delivered, webhook.Cancelled:
 			return done
 		case webhook.Dead:
+			if !delivery.HeldUntil.IsZero() {
+				// Here is the message that is to lie in the dead-letter queue: the
+				// store need not send one any more.
+				return d.save(ctx, j, d.deadIn(j, delivery.Hold(time.Time{})), spin)
+			}
 			if !j.message.enteredAfter(delivery.DiedAt) {
 				return spin
 			}
@@ -45,19 +50,22 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 			}
 		case webhook.Parked:
 			if now.Sub(delivery.ParkedAt) > d.Lifetime {
-				return d.settle(ctx, j, delivery.Die(webhook.ReasonParkedTooLong, now), spin)
+				return d.settle(ctx, j, d.bury(j, delivery, delivery.Die(webhook.ReasonParkedTooLong, now)), spin)
 			}
 		case webhook.Queued:
 		}
 	}
 	if endpoint == nil {
+		if j.Once && (delivery.State == webhook.Delivered || delivery.State == webhook.Dead || delivery.State == webhook.Cancelled) {
+			return done // what has ended stays as it ended
+		}
 		return d.settle(ctx, j, delivery.Cancel(webhook.ReasonEndpointDeleted, now), done)
 	}
 	if j.Once {
 		return d.attempt(ctx, attempts, j, delivery, trigger, false)
 	}
 	if endpoint.State == webhook.EndpointDisabled {
-		return d.settle(ctx, j, delivery.Die(webhook.ReasonEndpointDisabled, now), spin)
+		return d.settle(ctx, j, d.bury(j, delivery, delivery.Die(webhook.ReasonEndpointDisabled, now)), spin)
 	}
 	probe, until := d.admit(ctx, *endpoint, now)
 	if !until.IsZero() {
@@ -78,19 +86,46 @@ func (d *Dispatcher) notYet(delivery webhook.Delivery) fate {
 	return done
 }
 
-// settle records an end, or a hold, that took no attempt.
-func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery, f fate) fate {
-	now := d.Now()
-	switch err := d.Store.SaveDelivery(ctx, ended); {
+// save records what took no attempt.
+func (d *Dispatcher) save(ctx context.Context, j *job, row webhook.Delivery, f fate) fate {
+	switch err := d.Store.SaveDelivery(ctx, row); {
 	case errors.Is(err, webhook.ErrConflict):
 		// Another consumer was faster; look again at what it left.
-		return hideUntil(now.Add(time.Second))
+		return hideUntil(d.Now().Add(time.Second))
 	case err != nil:
-		d.Log.Error("store failed", "operation", "save", "delivery_id", ended.ID(), "error", err.Error())
+		d.Log.Error("store failed", "operation", "save", "delivery_id", row.ID(), "error", err.Error())
 		return d.putBack(j.message)
 	}
-	if ended.State == webhook.Parked {
-		return f // as many lines as there are deliveries waiting would say nothing new
+	return f
+}
+
+// bury prepares the row of a delivery that has just died for its message's way
+// to the dead-letter queue. Where the store carried the delivery, this message
+// may be a duplicate of one that is gone: then the store goes on to hold the
+// dead row, until it has seen a message of it again or sent one.
+func (d *Dispatcher) bury(j *job, before, died webhook.Delivery) webhook.Delivery {
+	died = d.deadIn(j, died)
+	if !before.HeldUntil.IsZero() {
+		died = died.Hold(died.DiedAt.Add(webhook.ResendAfter))
+	}
+	return died
+}
+
+// deadIn makes sure that this message does not look like one that was sent
+// after the delivery died, whatever the queue's clock says.
+func (d *Dispatcher) deadIn(j *job, died webhook.Delivery) webhook.Delivery {
+	for _, entered := range []time.Time{j.message.SentAt, j.message.FirstReceivedAt} {
+		if entered.After(died.DiedAt) {
+			died.DiedAt = entered
+		}
+	}
+	return died
+}
+
+// settle records an end, or a hold, that took no attempt.
+func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery, f fate) fate {
+	if got := d.save(ctx, j, ended, f); got != f || ended.State == webhook.Parked {
+		return got // as many lines as there are deliveries on hold would say nothing new
 	}
 	d.Log.Info("delivery ended", "tenant_id", ended.Tenant, "event_id", ended.EventID, "endpoint_id", ended.Endpoint,
 		"delivery_id", ended.ID(), "state", ended.State, "reason", ended.Reason)
@@ -177,7 +212,7 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 		return delivery.Fail(attempt), spin
 	}
 	if result.StatusCode == http.StatusGone {
-		return delivery.GiveUp(attempt, webhook.ReasonHTTP410), d.afterDeath(j)
+		return d.bury(j, delivery, delivery.GiveUp(attempt, webhook.ReasonHTTP410)), d.afterDeath(j)
 	}
 	if !hold.IsZero() {
 		// A probe asks for all; it does not use up the retries of the one that asks.
@@ -185,11 +220,13 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 	}
 	wait, cause, ok := d.Policy.Next(delivery.Spent()+1, result)
 	if !ok {
-		return delivery.GiveUp(attempt, webhook.ReasonExhausted), d.afterDeath(j)
+		return d.bury(j, delivery, delivery.GiveUp(attempt, webhook.ReasonExhausted)), d.afterDeath(j)
 	}
 	due := attempt.At.Add(attempt.Duration + wait)
 	next := delivery.Retry(attempt, due, cause)
-	if wait > LongestHide {
+	// What the store carries it goes on to carry: this message may be a duplicate
+	// of one that another consumer has deleted.
+	if wait > LongestHide || !delivery.HeldUntil.IsZero() {
 		return next.Hold(due), done
 	}
 	if j.Once {

@@ -86,15 +86,16 @@ func (in *Ingester) release(ctx context.Context, claims []Claim) {
 	}
 }
 
-// finish marks the claims done, so that a repeat does not send again. Failing
+// finish marks the claims done, so that a repeat does not send again, and ties
+// them to the event under ref: a key may have been new where the id was not. Failing
 // to is harmless: a repeat resumes the event, and its receivers may see it twice.
-func (in *Ingester) finish(ctx context.Context, claims []Claim) {
+func (in *Ingester) finish(ctx context.Context, claims []Claim, ref webhook.EventRef) {
 	for _, c := range claims {
 		if c.Done {
 			continue
 		}
 		finished := c
-		finished.Done = true
+		finished.Done, finished.Ref = true, ref
 		if err := in.Store.UpdateClaim(ctx, c, finished); err != nil {
 			in.Log.Warn("claim not finished", "tenant_id", c.Tenant, "event_ref", c.Ref, "error", err.Error())
 		}

@@ -106,6 +106,7 @@ func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 		return Accepted{}, err
 	}
 	if winner.Done {
+		in.finish(ctx, claims, winner.Ref)
 		return in.repeat(ctx, r.Tenant, winner.Ref)
 	}
 	event := in.event(r, winner.Ref, endpoints, now)
@@ -118,7 +119,7 @@ func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 		in.release(ctx, claims)
 		return Accepted{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	in.finish(ctx, claims)
+	in.finish(ctx, claims, event.Ref)
 	return accepted(event), nil
 }
 

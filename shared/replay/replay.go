@@ -65,8 +65,10 @@ func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.D
 		return webhook.Delivery{}, ErrCancelled
 	}
 	// A new message to a dead delivery is what a redrive sends: it carries the
-	// delivery on. Any other delivery is still carried by its own message.
-	message := envelope.Envelope{DeliveryKey: key, Once: delivery.State != webhook.Dead}
+	// delivery on. So does one to a queued delivery, whose own message may never
+	// have been sent. Any other is still carried by its own message, or the store.
+	once := delivery.State != webhook.Dead && delivery.State != webhook.Queued
+	message := envelope.Envelope{DeliveryKey: key, Once: once}
 	if err := r.Queue.SendEnvelope(ctx, message); err != nil {
 		return webhook.Delivery{}, err
 	}

@@ -13,9 +13,6 @@ import (
 const (
 	// heldPage is how many held deliveries are looked at at once.
 	heldPage = 250
-	// resend is after how long a delivery whose message was sent is sent again,
-	// should the message be lost with everything that knew of it.
-	resend = 15 * time.Minute
 	// savers bounds the rows written side by side.
 	savers = 16
 )
@@ -94,7 +91,7 @@ func (r *release) page(ctx context.Context, held []webhook.Delivery) (sent int, 
 		}
 		if send {
 			messages = append(messages, Delayed{d.DeliveryKey, delay})
-			rows = append(rows, d.Hold(r.now.Add(delay+resend)))
+			rows = append(rows, d.Hold(r.now.Add(delay+webhook.ResendAfter)))
 		} else {
 			rows = append(rows, d.Park(r.now.Add(delay), r.now))
 		}
@@ -115,6 +112,9 @@ func (r *release) decide(ctx context.Context, d webhook.Delivery) (delay time.Du
 		return 0, false, err
 	}
 	due := max(0, d.HeldUntil.Sub(r.now))
+	if d.State == webhook.Dead {
+		return due, true, nil // the message is for the dead-letter queue
+	}
 	over := !d.ParkedAt.IsZero() && r.now.Sub(d.ParkedAt) > r.Lifetime
 	if endpoint.State != webhook.EndpointEnabled || over {
 		return due, true, nil // the dispatcher ends it

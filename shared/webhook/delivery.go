@@ -110,6 +110,10 @@ type Delivery struct {
 	Writer string
 }
 
+// ResendAfter is after how long the store sends another message for a delivery
+// it carries, should the one before be lost with everything that knew of it.
+const ResendAfter = 15 * time.Minute
+
 // NewDelivery returns the queued delivery of e to one of its targets.
 func NewDelivery(e Event, target EndpointID) Delivery {
 	return Delivery{

@@ -1,0 +1,276 @@
+package simulate_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"webhookrelay/infra/simulate"
+	"webhookrelay/shared/dispatch"
+	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/sweep"
+	"webhookrelay/shared/webhook"
+)
+
+// handler is the dispatcher as Lambda calls it.
+type handler = func(context.Context, []dispatch.Message) []string
+
+// mutation is a relay with one mistake built in, between the use cases and what
+// they work with.
+type mutation struct {
+	name  string
+	seams simulate.Seams
+}
+
+var mutations = []mutation{
+	{"TheDispatcherAcknowledgesBeforeTheWriteIsDurable", simulate.Seams{DispatchStore: func(s dispatch.Store) dispatch.Store {
+		return saves{s, func(err error) error {
+			if errors.Is(err, webhook.ErrConflict) {
+				return err
+			}
+			return nil
+		}}
+	}}},
+	{"TheDispatcherTakesAConflictForSuccess", simulate.Seams{DispatchStore: func(s dispatch.Store) dispatch.Store {
+		return saves{s, func(err error) error {
+			if errors.Is(err, webhook.ErrConflict) {
+				return nil
+			}
+			return err
+		}}
+	}}},
+	{"TheDispatcherForgetsToHide", simulate.Seams{DispatchQueue: func(dispatch.Queue) dispatch.Queue { return shows{} }}},
+	{"TheDispatcherDropsWhatItCannotRead", simulate.Seams{Handle: drops(func(m dispatch.Message) bool {
+		_, err := envelope.Decode(m.Body)
+		return err != nil
+	})}},
+	{"TheDispatcherDropsWhatHasDied", simulate.Seams{Handle: drops(func(m dispatch.Message) bool {
+		_, err := envelope.Decode(m.Body)
+		return err == nil && m.Receives > 6
+	})}},
+	{"TheDispatcherKeepsNothingOfABatch", simulate.Seams{Handle: drops(func(m dispatch.Message) bool {
+		_, err := envelope.Decode(m.Body)
+		return err == nil
+	})}},
+	{"TheDispatcherKeepsTheWrongMessages", simulate.Seams{Handle: func(next handler) handler {
+		return func(ctx context.Context, batch []dispatch.Message) (keep []string) {
+			kept := next(ctx, batch)
+			for i, m := range batch {
+				if slices.Contains(kept, batch[(i+1)%len(batch)].ID) {
+					keep = append(keep, m.ID)
+				}
+			}
+			return keep
+		}
+	}}},
+	{"AttemptsAreCountedByReceives", countingReceives()},
+	{"ARedriveIsNotRecognised", simulate.Seams{Handle: func(next handler) handler {
+		return func(ctx context.Context, batch []dispatch.Message) []string {
+			old := slices.Clone(batch)
+			for i := range old {
+				old[i].SentAt, old[i].FirstReceivedAt = time.Time{}, time.Time{}
+			}
+			return next(ctx, old)
+		}
+	}}},
+	{"EveryReceiveIsTakenForARedrive", simulate.Seams{Handle: func(next handler) handler {
+		return func(ctx context.Context, batch []dispatch.Message) []string {
+			anew := slices.Clone(batch)
+			for i := range anew {
+				anew[i].FirstReceivedAt = anew[i].FirstReceivedAt.AddDate(anew[i].Receives, 0, 0)
+			}
+			return next(ctx, anew)
+		}
+	}}},
+	{"ADeliveryIsHeldForEver", simulate.Seams{DispatchStore: func(s dispatch.Store) dispatch.Store {
+		return edits{s, func(d webhook.Delivery) webhook.Delivery {
+			if !d.HeldUntil.IsZero() {
+				d.HeldUntil = d.HeldUntil.AddDate(10, 0, 0)
+			}
+			return d
+		}}
+	}}},
+	{"ADeliveryIsNotHeld", simulate.Seams{DispatchStore: func(s dispatch.Store) dispatch.Store {
+		return edits{s, func(d webhook.Delivery) webhook.Delivery {
+			d.HeldUntil = time.Time{}
+			return d
+		}}
+	}}},
+	{"TheSweeperWritesTheRowButDoesNotSend", simulate.Seams{SweepQueue: func(q sweep.Queue) sweep.Queue { return unsent{q} }}},
+	{"TheSweeperForgetsWhatWasNeverSent", simulate.Seams{SweepQueue: func(q sweep.Queue) sweep.Queue { return forgetful{q} }}},
+	{"IngestAnswers202WhenSendingFails", simulate.Seams{IngestQueue: func(q ingest.Queue) ingest.Queue { return deaf{q} }}},
+	{"IngestAnswers202WhenStoringFails", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return careless{s} }}},
+	{"IngestSendsToAllButOne", simulate.Seams{IngestQueue: func(q ingest.Queue) ingest.Queue { return stingy{q} }}},
+	{"IngestForgetsItsClaims", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return unclaimed{s} }}},
+	{"IngestTakesOverAClaimThatIsInUse", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return hasty{s} }}},
+	{"IngestKeepsStaleEndpoints", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return oneVersion{s} }}},
+	{"TheSenderSignsWithTheOldestSecret", simulate.Seams{Sender: func(s dispatch.Sender) dispatch.Sender {
+		return posts{s, func(e webhook.Endpoint) webhook.Endpoint {
+			oldest := e.Secrets[len(e.Secrets)-1]
+			oldest.ExpiresAt = time.Time{}
+			e.Secrets = []webhook.Secret{oldest}
+			return e
+		}}
+	}}},
+	{"TheSenderPostsToTheOtherTenant", simulate.Seams{Sender: func(s dispatch.Sender) dispatch.Sender {
+		return posts{s, func(e webhook.Endpoint) webhook.Endpoint {
+			if e.Tenant == "bolt" {
+				e.URL = "https://" + string(e.ID) + ".acme.example/"
+			}
+			return e
+		}}
+	}}},
+}
+
+// within is in how many random runs each mistake must show.
+const within = 400
+
+// TestEveryMistakeIsCaught proves that the checker sees what it is there for.
+func TestEveryMistakeIsCaught(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(within) {
+				if r := randomRun(t, seed, m.seams, false); len(r.Violations) > 0 {
+					t.Logf("in run %d: %s", seed+1, r.Violations[0])
+					return
+				}
+			}
+			t.Errorf("not caught in %d runs", within)
+		})
+	}
+}
+
+// saves changes the answer to a delivery's write.
+type saves struct {
+	dispatch.Store
+	answer func(error) error
+}
+
+func (s saves) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
+	return s.answer(s.Store.SaveDelivery(ctx, d))
+}
+
+// edits changes what is written.
+type edits struct {
+	dispatch.Store
+	edit func(webhook.Delivery) webhook.Delivery
+}
+
+func (e edits) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
+	return e.Store.SaveDelivery(ctx, e.edit(d))
+}
+
+// shows hides nothing.
+type shows struct{}
+
+func (shows) Hide(context.Context, []dispatch.Hiding) []string { return nil }
+
+func drops(which func(dispatch.Message) bool) func(handler) handler {
+	return func(next handler) handler {
+		return func(ctx context.Context, batch []dispatch.Message) []string {
+			return slices.DeleteFunc(next(ctx, batch), func(id string) bool {
+				return slices.ContainsFunc(batch, func(m dispatch.Message) bool { return m.ID == id && which(m) })
+			})
+		}
+	}
+}
+
+// countingReceives takes the attempts made from the receives.
+func countingReceives() simulate.Seams {
+	var mu sync.Mutex
+	receives := map[webhook.DeliveryKey]int{}
+	return simulate.Seams{
+		Handle: func(next handler) handler {
+			return func(ctx context.Context, batch []dispatch.Message) []string {
+				mu.Lock()
+				for _, m := range batch {
+					if e, err := envelope.Decode(m.Body); err == nil {
+						receives[e.DeliveryKey] = m.Receives
+					}
+				}
+				mu.Unlock()
+				return next(ctx, batch)
+			}
+		},
+		DispatchStore: func(s dispatch.Store) dispatch.Store {
+			return edits{s, func(d webhook.Delivery) webhook.Delivery {
+				mu.Lock()
+				defer mu.Unlock()
+				d.AttemptCount = d.BudgetStart + receives[d.DeliveryKey]
+				return d
+			}}
+		},
+	}
+}
+
+// unsent says that it sent.
+type unsent struct{ sweep.Queue }
+
+func (unsent) SendDelayed(context.Context, []sweep.Delayed) error { return nil }
+
+// forgetful leaves behind what an interrupted ingest left.
+type forgetful struct{ sweep.Queue }
+
+func (forgetful) Send(context.Context, []webhook.DeliveryKey) error { return nil }
+
+// deaf takes every failure to send for a success.
+type deaf struct{ ingest.Queue }
+
+func (d deaf) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
+	_ = d.Queue.Send(ctx, keys)
+	return nil
+}
+
+// stingy leaves out the last of several.
+type stingy struct{ ingest.Queue }
+
+func (s stingy) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
+	return s.Queue.Send(ctx, keys[:max(1, len(keys)-1)])
+}
+
+// careless takes every failure to store for a success.
+type careless struct{ ingest.Store }
+
+func (c careless) PutEvent(ctx context.Context, e webhook.Event) error {
+	_ = c.Store.PutEvent(ctx, e)
+	return nil
+}
+
+// unclaimed lets every request have its own event.
+type unclaimed struct{ ingest.Store }
+
+func (unclaimed) Claim(_ context.Context, c ingest.Claim) (ingest.Claim, error) { return c, nil }
+
+// hasty lets a claim belong to everyone at once, each with an event of his own.
+type hasty struct{ ingest.Store }
+
+func (h hasty) Claim(ctx context.Context, c ingest.Claim) (ingest.Claim, error) {
+	got, err := h.Store.Claim(ctx, c)
+	if !got.Done {
+		got.Ref = c.Ref
+	}
+	return got, err
+}
+
+// oneVersion hides that a tenant's endpoints changed.
+type oneVersion struct{ ingest.Store }
+
+func (v oneVersion) ConfigVersion(ctx context.Context, tenant webhook.TenantID) (int64, error) {
+	_, err := v.Store.ConfigVersion(ctx, tenant)
+	return 1, err
+}
+
+// posts changes the endpoint that is posted to.
+type posts struct {
+	dispatch.Sender
+	edit func(webhook.Endpoint) webhook.Endpoint
+}
+
+func (p posts) Send(ctx context.Context, e webhook.Endpoint, event webhook.Event) webhook.Result {
+	return p.Sender.Send(ctx, p.edit(e), event)
+}

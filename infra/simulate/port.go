@@ -1,0 +1,304 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"webhookrelay/shared/dispatch"
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/registry"
+	"webhookrelay/shared/sweep"
+	"webhookrelay/shared/webhook"
+)
+
+// host is an instance of a function: what it keeps in memory outlives the
+// process that uses it now.
+type host struct{ p *process }
+
+func (h *host) now() time.Time { return h.p.now() }
+
+// store is the tables as a process sees them: every call may fail.
+type store struct{ *host }
+
+var (
+	_ ingest.Store   = store{}
+	_ dispatch.Store = store{}
+	_ sweep.Store    = store{}
+	_ history.Store  = store{}
+	_ registry.Store = store{}
+)
+
+// answer is a call's result with its error.
+type answer[T any] struct {
+	value T
+	err   error
+}
+
+func (a answer[T]) String() string {
+	switch {
+	case a.err != nil:
+		return a.err.Error()
+	default:
+		return describe(a.value)
+	}
+}
+
+// query is a call that returns a value. Like the real clients, it fails once
+// its context has ended.
+func query[T any](ctx context.Context, h *host, op *Op, key string, effect func(t *tables) (T, error)) (T, error) {
+	a := ask(h.p, op, key, func(*call) (a answer[T]) {
+		if err := ctx.Err(); err != nil {
+			return answer[T]{err: err}
+		}
+		a.value, a.err = effect(h.p.w.tables)
+		return a
+	}, func(f Fault) answer[T] {
+		if f == Conflicts {
+			return answer[T]{err: fmt.Errorf("%s: %w", op.Name, webhook.ErrConflict)}
+		}
+		return answer[T]{err: fmt.Errorf("%s: %w", op.Name, errInjected)}
+	}, answer[T].String)
+	return a.value, a.err
+}
+
+// change is a call that returns an error only.
+func change(ctx context.Context, h *host, op *Op, key string, effect func(t *tables) error) error {
+	_, err := query(ctx, h, op, key, func(t *tables) (struct{}, error) { return struct{}{}, effect(t) })
+	return err
+}
+
+func (s store) ConfigVersion(ctx context.Context, tenant webhook.TenantID) (int64, error) {
+	return query(ctx, s.host, opVersion, string(tenant), func(t *tables) (int64, error) {
+		if row := t.tenants[tenant]; row != nil {
+			return row.version, nil
+		}
+		return 0, webhook.ErrNotFound
+	})
+}
+
+func (s store) AllEndpoints(ctx context.Context, tenant webhook.TenantID) ([]webhook.Endpoint, error) {
+	return query(ctx, s.host, opEndpoints, string(tenant), func(t *tables) ([]webhook.Endpoint, error) {
+		return t.endpointsOf(tenant), nil
+	})
+}
+
+func (s store) Claim(ctx context.Context, c ingest.Claim) (ingest.Claim, error) {
+	return query(ctx, s.host, opClaim, c.Key, func(t *tables) (ingest.Claim, error) {
+		s.p.w.names.event(c.Ref)
+		return t.claim(c), nil
+	})
+}
+
+func (s store) UpdateClaim(ctx context.Context, old, c ingest.Claim) error {
+	return change(ctx, s.host, opUpdateClaim, c.Key, func(t *tables) error { return t.updateClaim(old, c) })
+}
+
+func (s store) PutEvent(ctx context.Context, e webhook.Event) error {
+	return change(ctx, s.host, opPutEvent, string(e.Ref), func(t *tables) error {
+		set(t.events, eventKey{e.Tenant, e.Ref}, &e, t.now())
+		return nil
+	})
+}
+
+func (s store) MarkUnsent(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) error {
+	return change(ctx, s.host, opMarkUnsent, string(ref), func(t *tables) error {
+		e := t.event(eventKey{tenant, ref})
+		if e == nil {
+			return webhook.ErrNotFound
+		}
+		marked := *e
+		marked.Unsent = true
+		set(t.events, eventKey{tenant, ref}, &marked, t.now())
+		return nil
+	})
+}
+
+func (s store) EventByRef(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) (webhook.Event, error) {
+	return query(ctx, s.host, opEvent, string(ref), func(t *tables) (webhook.Event, error) {
+		if e := t.event(eventKey{tenant, ref}); e != nil {
+			return *e, nil
+		}
+		return webhook.Event{}, webhook.ErrNotFound
+	})
+}
+
+func (s store) Load(ctx context.Context, lookups []dispatch.Lookup) ([]dispatch.Loaded, error) {
+	key := func(l dispatch.Lookup) string { return string(l.ID()) }
+	return query(ctx, s.host, opLoad, list(lookups, key), func(t *tables) ([]dispatch.Loaded, error) {
+		loaded := make([]dispatch.Loaded, len(lookups))
+		for i, l := range lookups {
+			loaded[i] = t.load(l)
+		}
+		return loaded, nil
+	})
+}
+
+func (s store) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
+	return change(ctx, s.host, opSave, string(d.ID()), func(t *tables) error {
+		before := t.delivery(d.DeliveryKey)
+		err := t.save(d)
+		if err == nil {
+			s.p.w.watch.saved(s.p, before, t.delivery(d.DeliveryKey))
+			s.p.w.planSweep()
+		}
+		return err
+	})
+}
+
+func (s store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error {
+	return change(ctx, s.host, opDisable, string(id), func(t *tables) error {
+		k := endpointKey{tenant, id}
+		stored := t.endpoint(k)
+		if stored == nil || stored.State == webhook.EndpointDisabled {
+			return nil
+		}
+		e := *stored
+		e.State, e.DisabledReason, e.UpdatedAt = webhook.EndpointDisabled, reason, now
+		e.Rev++
+		t.writeEndpoint(k, &e)
+		return nil
+	})
+}
+
+func (s store) SaveHealth(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, h webhook.Health) error {
+	return change(ctx, s.host, opSaveHealth, string(tenant)+"/"+string(id), func(t *tables) error {
+		return t.saveHealth(endpointKey{tenant, id}, h)
+	})
+}
+
+func (s store) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
+	return query(ctx, s.host, opHeld, until.Format("15:04:05"), func(t *tables) ([]webhook.Delivery, error) {
+		return t.held(until, limit), nil
+	})
+}
+
+// page is what a list call returns.
+type page[T any] struct {
+	items []T
+	next  string
+}
+
+func (s store) Tenants(ctx context.Context, p webhook.Page) ([]webhook.Tenant, string, error) {
+	got, err := query(ctx, s.host, opList, "tenants", func(t *tables) (page[webhook.Tenant], error) {
+		items, next := t.tenantsAfter(p)
+		return page[webhook.Tenant]{items, next}, nil
+	})
+	return got.items, got.next, err
+}
+
+func (s store) Deliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) ([]webhook.Delivery, string, error) {
+	got, err := query(ctx, s.host, opList, "deliveries of "+string(tenant), func(t *tables) (page[webhook.Delivery], error) {
+		items, next := t.list(tenant, f, p)
+		return page[webhook.Delivery]{items, next}, nil
+	})
+	return got.items, got.next, err
+}
+
+func (s store) SweepState(ctx context.Context) (sweep.State, error) {
+	return query(ctx, s.host, opSweepState, "", func(t *tables) (sweep.State, error) { return t.sweep, nil })
+}
+
+func (s store) SaveSweepState(ctx context.Context, state sweep.State) error {
+	return change(ctx, s.host, opSaveSweep, "", func(t *tables) error {
+		t.sweep = state
+		return nil
+	})
+}
+
+func (s store) Delivery(ctx context.Context, k webhook.DeliveryKey) (webhook.Delivery, error) {
+	return query(ctx, s.host, opDelivery, string(k.ID()), func(t *tables) (webhook.Delivery, error) {
+		if d := t.delivery(k); d != nil {
+			return *d, nil
+		}
+		return webhook.Delivery{}, webhook.ErrNotFound
+	})
+}
+
+func (s store) Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) (webhook.Endpoint, error) {
+	return query(ctx, s.host, opEndpoint, string(id), func(t *tables) (webhook.Endpoint, error) {
+		if e := t.endpoint(endpointKey{tenant, id}); e != nil {
+			return *e, nil
+		}
+		return webhook.Endpoint{}, webhook.ErrNotFound
+	})
+}
+
+func (s store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	return change(ctx, s.host, opWriteEndpoint, string(e.ID), func(t *tables) error {
+		k := endpointKey{e.Tenant, e.ID}
+		switch {
+		case t.tenants[e.Tenant] == nil:
+			return webhook.ErrNotFound
+		case t.endpoint(k) != nil:
+			return webhook.ErrExists
+		}
+		e.Rev = 1
+		t.writeEndpoint(k, &e)
+		return nil
+	})
+}
+
+func (s store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	return change(ctx, s.host, opWriteEndpoint, string(e.ID), func(t *tables) error {
+		k := endpointKey{e.Tenant, e.ID}
+		if stored := t.endpoint(k); stored == nil || stored.Rev != e.Rev {
+			return webhook.ErrConflict
+		}
+		e.Rev++
+		t.writeEndpoint(k, &e)
+		return nil
+	})
+}
+
+func (s store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) error {
+	return change(ctx, s.host, opWriteEndpoint, string(id), func(t *tables) error {
+		k := endpointKey{tenant, id}
+		if t.endpoint(k) == nil {
+			return webhook.ErrNotFound
+		}
+		t.writeEndpoint(k, nil)
+		return nil
+	})
+}
+
+// What the use cases of this simulation never ask.
+
+var errNotModelled = errors.New("not modelled")
+
+// EventRef is not modelled.
+func (s store) EventRef(context.Context, webhook.TenantID, webhook.EventID) (webhook.EventRef, error) {
+	return "", errNotModelled
+}
+
+// Events is not modelled.
+func (s store) Events(context.Context, webhook.TenantID, webhook.Page) ([]webhook.Event, string, error) {
+	return nil, "", errNotModelled
+}
+
+// EventDeliveries is not modelled.
+func (s store) EventDeliveries(context.Context, webhook.TenantID, webhook.EventRef) ([]webhook.Delivery, error) {
+	return nil, errNotModelled
+}
+
+// DeadLetters is not modelled.
+func (s store) DeadLetters(context.Context, webhook.Page) ([]webhook.Delivery, string, error) {
+	return nil, "", errNotModelled
+}
+
+// PutTenant is not modelled: tenants are there from the beginning.
+func (s store) PutTenant(context.Context, webhook.Tenant) (webhook.Tenant, bool, error) {
+	return webhook.Tenant{}, false, errNotModelled
+}
+
+// Tenant is not modelled.
+func (s store) Tenant(context.Context, webhook.TenantID) (webhook.Tenant, error) {
+	return webhook.Tenant{}, errNotModelled
+}
+
+// Endpoints is not modelled.
+func (s store) Endpoints(context.Context, webhook.TenantID, webhook.Page) ([]webhook.Endpoint, string, error) {
+	return nil, "", errNotModelled
+}
