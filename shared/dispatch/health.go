@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"sync"
 	"time"
 
@@ -18,6 +19,10 @@ const healthTries = 5
 func (d *Dispatcher) admit(ctx context.Context, endpoint webhook.Endpoint, now time.Time) (probe bool, until time.Time) {
 	health := d.seen.newest(endpoint)
 	if !health.Open() {
+		return false, time.Time{}
+	}
+	defer d.seen.lock(endpoint)()
+	if health = d.seen.newest(endpoint); !health.Open() {
 		return false, time.Time{}
 	}
 	if now.Before(health.OpenUntil) {
@@ -41,6 +46,10 @@ func (d *Dispatcher) admit(ctx context.Context, endpoint webhook.Endpoint, now t
 // endpoint that is well and answers costs nothing.
 func (d *Dispatcher) heard(ctx context.Context, j *job, result webhook.Result) webhook.Health {
 	endpoint := *j.loaded.Endpoint
+	if health := d.seen.newest(endpoint); result.Delivered() && health.Well() {
+		return health
+	}
+	defer d.seen.lock(endpoint)()
 	health := d.seen.newest(endpoint)
 	for range healthTries {
 		if result.Delivered() && health.Well() {
@@ -88,6 +97,9 @@ func (d *Dispatcher) logBreaker(endpoint webhook.Endpoint, before, after webhook
 type healthSeen struct {
 	mu   sync.Mutex
 	held map[endpointKey]webhook.Health
+	// turns keep the failures of one batch from refusing each other's writes. Each
+	// is a channel of one place: who fills it has the turn.
+	turns [64]chan struct{}
 }
 
 type endpointKey struct {
@@ -98,7 +110,13 @@ type endpointKey struct {
 // maxSeen bounds the memory; past it, the memory starts anew.
 const maxSeen = 10_000
 
-func newHealthSeen() *healthSeen { return &healthSeen{held: make(map[endpointKey]webhook.Health)} }
+func newHealthSeen() *healthSeen {
+	s := &healthSeen{held: make(map[endpointKey]webhook.Health)}
+	for i := range s.turns {
+		s.turns[i] = make(chan struct{}, 1)
+	}
+	return s
+}
 
 func (s *healthSeen) newest(e webhook.Endpoint) webhook.Health {
 	s.mu.Lock()
@@ -107,6 +125,17 @@ func (s *healthSeen) newest(e webhook.Endpoint) webhook.Health {
 		return held
 	}
 	return e.Health
+}
+
+// lock gives the caller the turn to change the endpoint's health, and returns
+// what ends it.
+func (s *healthSeen) lock(e webhook.Endpoint) (unlock func()) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(e.Tenant)) // a hash takes every write
+	_, _ = h.Write([]byte(e.ID))
+	turn := s.turns[h.Sum32()%uint32(len(s.turns))]
+	turn <- struct{}{}
+	return func() { <-turn }
 }
 
 // forget drops what turned out to be outdated.
