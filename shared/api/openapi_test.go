@@ -58,6 +58,10 @@ func TestEveryRouteIsDocumentedAndBack(t *testing.T) {
 	if diff := cmp.Diff(documented, served); diff != "" {
 		t.Errorf("documented (-) and served (+): %s", diff)
 	}
+	known := slices.Sorted(slices.Values(addresses))
+	if diff := cmp.Diff(known, served); diff != "" {
+		t.Errorf("known addresses (-) and served (+): %s", diff)
+	}
 }
 
 func TestPublicRoutesAreDocumentedAsPublic(t *testing.T) {
