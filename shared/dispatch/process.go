@@ -27,32 +27,12 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 		delivery = *j.loaded.Delivery
 	}
 	now := d.Now()
-	trigger := webhook.TriggerSchedule
-	if j.Once {
-		trigger = webhook.TriggerManual
-	} else {
-		switch delivery.State {
-		case webhook.Delivered, webhook.Cancelled:
-			return done
-		case webhook.Dead:
-			if !delivery.HeldUntil.IsZero() {
-				// Here is the message that is to lie in the dead-letter queue: the
-				// store need not send one any more.
-				return d.save(ctx, j, d.deadIn(j, delivery.Hold(time.Time{})), spin)
-			}
-			if !j.message.enteredAfter(delivery.DiedAt) {
-				return spin
-			}
-			trigger = webhook.TriggerRedrive
-		case webhook.Retrying:
-			if delivery.NextAttemptAt.Sub(now) > early {
-				return d.notYet(delivery)
-			}
-		case webhook.Parked:
-			if now.Sub(delivery.ParkedAt) > d.Lifetime {
-				return d.settle(ctx, j, d.bury(j, delivery, delivery.Die(webhook.ReasonParkedTooLong, now)), spin)
-			}
-		case webhook.Queued:
+	trigger := webhook.TriggerManual
+	if !j.Once {
+		var f fate
+		var settled bool
+		if trigger, f, settled = d.standing(ctx, j, delivery, now); settled {
+			return f
 		}
 	}
 	if endpoint == nil {
@@ -75,6 +55,35 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 		return d.settle(ctx, j, delivery.Park(until, now), done)
 	}
 	return d.attempt(ctx, attempts, j, delivery, trigger, probe)
+}
+
+// standing looks at where the delivery stands: it settles the message when no
+// attempt is due, and otherwise says what makes one due.
+func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Delivery, now time.Time) (trigger webhook.Trigger, f fate, settled bool) {
+	switch delivery.State {
+	case webhook.Delivered, webhook.Cancelled:
+		return "", done, true
+	case webhook.Dead:
+		if !delivery.HeldUntil.IsZero() {
+			// Here is the message that is to lie in the dead-letter queue: the
+			// store need not send one any more.
+			return "", d.save(ctx, j, d.deadIn(j, delivery.Hold(time.Time{})), spin), true
+		}
+		if !j.message.enteredAfter(delivery.DiedAt) {
+			return "", spin, true
+		}
+		return webhook.TriggerRedrive, fate{}, false
+	case webhook.Retrying:
+		if delivery.NextAttemptAt.Sub(now) > early {
+			return "", d.notYet(delivery), true
+		}
+	case webhook.Parked:
+		if now.Sub(delivery.ParkedAt) > d.Lifetime {
+			return "", d.settle(ctx, j, d.bury(j, delivery, delivery.Die(webhook.ReasonParkedTooLong, now)), spin), true
+		}
+	case webhook.Queued:
+	}
+	return webhook.TriggerSchedule, fate{}, false
 }
 
 // notYet is the fate of a message that came before its time: hidden until then,
