@@ -28,7 +28,7 @@ const (
 // MinRetentionDays keeps an event longer than a delivery of it can take: 3 days
 // on hold, 4 in the delivery queue, 14 in the dead-letter queue, and a schedule
 // after that. A redrive that found no event could deliver nothing.
-const MinRetentionDays = 24
+const MinRetentionDays = 25
 
 // MaxLifetime bounds RELAY_PARK_LIFETIME, so that MinRetentionDays holds.
 const MaxLifetime = breaker.MaxLifetime

@@ -17,7 +17,9 @@ const DefaultSchedule = "5s,5m,30m,2h,5h,10h,10h"
 // Bounds of a schedule, and of what a receiver may ask for.
 const (
 	MaxSteps = 25
-	MaxStep  = 7 * 24 * time.Hour
+	// MaxTotal bounds all waits together: with jitter they must end while the
+	// event is kept (see config.MinRetentionDays).
+	MaxTotal = 80 * time.Hour
 	// MaxRetryAfter bounds a receiver's Retry-After.
 	MaxRetryAfter = 12 * time.Hour
 )
@@ -47,15 +49,20 @@ func ParseSchedule(text string) ([]time.Duration, error) {
 		return nil, fmt.Errorf("retry schedule has %d waits, at most %d are allowed", len(parts), MaxSteps)
 	}
 	schedule := make([]time.Duration, len(parts))
+	var total time.Duration
 	for i, part := range parts {
 		step, err := time.ParseDuration(strings.TrimSpace(part))
 		if err != nil {
 			return nil, fmt.Errorf("retry schedule: wait %d, %q, is not a duration such as 30s, 5m or 2h", i+1, part)
 		}
-		if step < 0 || step > MaxStep {
-			return nil, fmt.Errorf("retry schedule: wait %d, %s, is not between 0s and %s", i+1, step, MaxStep)
+		if step < 0 || step > MaxTotal {
+			return nil, fmt.Errorf("retry schedule: wait %d, %s, is not between 0s and %s", i+1, step, MaxTotal)
 		}
 		schedule[i] = step
+		total += step
+	}
+	if total > MaxTotal {
+		return nil, fmt.Errorf("retry schedule: it takes %s in all, at most %s are allowed", total, MaxTotal)
 	}
 	return schedule, nil
 }

@@ -22,7 +22,9 @@ func TestParseSchedule(t *testing.T) {
 		{"EmptyMeansNoRetries", "", 0, true},
 		{"AWordIsRefused", "5s,soon", 0, false},
 		{"ANegativeWaitIsRefused", "-5s", 0, false},
-		{"AWaitOverSevenDaysIsRefused", "169h", 0, false},
+		{"AWaitOverEightyHoursIsRefused", "81h", 0, false},
+		{"WaitsOfMoreThanEightyHoursInAllAreRefused", "40h,41h", 0, false},
+		{"TheExampleOfStandardWebhooksIsTaken", "5s,5m,30m,2h,5h,10h,14h,20h,24h", 9, true},
 		{"AnEmptyStepIsRefused", "1s,,2s", 0, false},
 		{"TooManyWaitsAreRefused", "1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s", 0, false},
 	} {
@@ -70,7 +72,7 @@ func TestNext(t *testing.T) {
 func TestJitterOnlyAddsAndAtMostAFifth(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		step := time.Duration(rapid.Int64Range(0, int64(retry.MaxStep)).Draw(t, "step"))
+		step := time.Duration(rapid.Int64Range(0, int64(retry.MaxTotal)).Draw(t, "step"))
 		draw := rapid.Float64Range(0, 0.999999).Draw(t, "draw")
 		policy := retry.Policy{Schedule: []time.Duration{step}, Rand: func() float64 { return draw }}
 		wait, _, ok := policy.Next(1, webhook.Result{StatusCode: 500})
