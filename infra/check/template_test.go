@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/ingest"
@@ -177,8 +178,11 @@ func TestTimesThatMustAgree(t *testing.T) {
 	}
 	total := retry.MaxTotal * 6 / 5 // with all its jitter
 	kept := time.Duration(deliveries.MessageRetentionPeriod) * time.Second
+	if got := tmpl.Parameters["Breaker"].Default; got != breaker.Default {
+		t.Errorf("default breaker %s", got)
+	}
 	// An event must outlive a hold, its message in both queues, and the retries after a redrive.
-	needed := config.MaxLifetime + kept + 14*24*time.Hour + total
+	needed := breaker.MaxLifetime + kept + 14*24*time.Hour + total
 	for what, days := range map[string]int{"EventRetentionDays": tmpl.Parameters["EventRetentionDays"].MinValue, "config": config.MinRetentionDays} {
 		if time.Duration(days)*24*time.Hour < needed {
 			t.Errorf("%s allows %d days, a redrive may need %s", what, days, needed)

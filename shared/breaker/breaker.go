@@ -11,13 +11,13 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
-// Defaults of Policy.
-const (
-	DefaultFailures = 20
-	DefaultWindow   = 10 * time.Minute
-	// MaxLifetime bounds how long deliveries are kept on hold.
-	MaxLifetime = 72 * time.Hour
-)
+// Default opens a breaker after 20 failures in a row, no more than 10 minutes
+// apart; see Parse.
+const Default = "20/10m"
+
+// MaxLifetime bounds how long deliveries are kept on hold, so that their events
+// outlast it (see config.MinRetentionDays).
+const MaxLifetime = 72 * time.Hour
 
 const (
 	// firstWait and maxWait bound the time between probes.

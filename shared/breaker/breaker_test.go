@@ -102,7 +102,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			t.Errorf("%+v is taken", bad)
 		}
 	}
-	if err := (breaker.Policy{Failures: breaker.DefaultFailures, Window: breaker.DefaultWindow}).Check(); err != nil {
-		t.Error(err)
+	if got, err := breaker.Parse(breaker.Default); err != nil || got.Check() != nil || got.Failures != 20 || got.Window != 10*time.Minute {
+		t.Errorf("the default is %+v, %v", got, err)
 	}
 }

@@ -5,6 +5,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,9 +30,6 @@ const (
 // on hold, 4 in the delivery queue, 14 in the dead-letter queue, and a schedule
 // after that. A redrive that found no event could deliver nothing.
 const MinRetentionDays = 25
-
-// MaxLifetime bounds RELAY_PARK_LIFETIME, so that MinRetentionDays holds.
-const MaxLifetime = breaker.MaxLifetime
 
 // Source reads variables and collects faults.
 type Source struct {
@@ -141,11 +139,7 @@ func (s *Source) Retention() time.Duration {
 // Breaker returns RELAY_BREAKER, such as "20/10m": failures in a row, and the
 // longest time between two of them.
 func (s *Source) Breaker() breaker.Policy {
-	policy := breaker.Policy{Failures: breaker.DefaultFailures, Window: breaker.DefaultWindow}
-	text := s.text("RELAY_BREAKER")
-	if text == "" {
-		return policy
-	}
+	text := cmp.Or(s.text("RELAY_BREAKER"), breaker.Default)
 	policy, err := breaker.Parse(text)
 	if err != nil {
 		s.fault("RELAY_BREAKER", "is wrong: %v", err)
@@ -161,8 +155,8 @@ func (s *Source) Lifetime(schedule []time.Duration) time.Duration {
 		return breaker.Lifetime(schedule)
 	}
 	lifetime, err := time.ParseDuration(text)
-	if err != nil || lifetime <= 0 || lifetime > MaxLifetime {
-		s.fault("RELAY_PARK_LIFETIME", "is %q, not a duration above 0s, at most %s", text, MaxLifetime)
+	if err != nil || lifetime <= 0 || lifetime > breaker.MaxLifetime {
+		s.fault("RELAY_PARK_LIFETIME", "is %q, not a duration above 0s, at most %s", text, breaker.MaxLifetime)
 	}
 	return lifetime
 }

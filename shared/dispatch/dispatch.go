@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	// MaxHide is the longest a message is hidden at once. SQS allows 12 hours
-	// since the receive; a longer wait is made in several hops.
+	// MaxHide is the longest a message is hidden at once: SQS allows 12 hours
+	// since the receive. LongestHide keeps waits far below; this bounds a row that
+	// was written without regard to it.
 	MaxHide = 43_170 * time.Second
 
 	// LongestHide is the longest wait for which a message is hidden. Hidden

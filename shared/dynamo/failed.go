@@ -28,14 +28,14 @@ type indexPage struct {
 // readIndex reads all shards merged until limit keys match, 1,000 were read, or
 // all are seen.
 func (s *Store) readIndex(ctx context.Context, r indexRead) (page indexPage, err error) {
-	queries := make([]*query, Shards)
-	for shard := range Shards {
-		queries[shard] = s.queryFailed(r.state, shard, r.low, r.high).pageSize(bucketPage)
+	queries, err := openShards(ctx, func(shard int) *query {
+		q := s.queryFailed(r.state, shard, r.low, r.high).pageSize(bucketPage)
 		if r.descending {
-			queries[shard].descending()
+			q.descending()
 		}
-	}
-	if err := readFirstPages(ctx, queries); err != nil {
+		return q
+	})
+	if err != nil {
 		return indexPage{}, err
 	}
 	exists := func(row item) bool { return row != nil }

@@ -12,11 +12,10 @@ import (
 // earliest first by an index that may lag by moments: 1 read unit per delivery,
 // and 8 small index queries.
 func (s *Store) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
-	queries := make([]*query, Shards)
-	for shard := range Shards {
-		queries[shard] = s.queryHeld(shard, until).pageSize(min(limit, bucketPage))
-	}
-	if err := readFirstPages(ctx, queries); err != nil {
+	queries, err := openShards(ctx, func(shard int) *query {
+		return s.queryHeld(shard, until).pageSize(min(limit, bucketPage))
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list held deliveries: %w", err)
 	}
 	exists := func(row item) bool { return row != nil }

@@ -141,6 +141,15 @@ func (q *query) atMost(ctx context.Context, n int) ([]item, error) {
 	return q.rows[:min(n, len(q.rows))], nil
 }
 
+// openShards begins to read one query per shard of an index.
+func openShards(ctx context.Context, open func(shard int) *query) ([]*query, error) {
+	queries := make([]*query, Shards)
+	for shard := range Shards {
+		queries[shard] = open(shard)
+	}
+	return queries, readFirstPages(ctx, queries)
+}
+
 // readFirstPages reads the first page of each query, all at once.
 func readFirstPages(ctx context.Context, queries []*query) error {
 	group, ctx := errgroup.WithContext(ctx)

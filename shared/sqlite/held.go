@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"webhookrelay/shared/envelope"
-	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -29,23 +27,4 @@ func (s *Store) Held(ctx context.Context, until time.Time, limit int) (held []we
 		return nil, fmt.Errorf("list held deliveries: %w", err)
 	}
 	return held, nil
-}
-
-// SendDelayed enqueues messages that become visible after their delay.
-func (q *Queue) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
-	err := q.s.write(ctx, func(c *conn) error {
-		now := q.s.now()
-		for _, m := range messages {
-			body := envelope.Encode(envelope.Envelope{DeliveryKey: m.DeliveryKey})
-			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), millis(now), millis(now.Add(m.Delay)), []byte(body)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("send %d delayed messages: %w", len(messages), err)
-	}
-	q.s.bell.ring()
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -52,32 +53,42 @@ func (s *Store) releaseMessages() error {
 
 // Send enqueues a message for each key, durably, before it returns.
 func (q *Queue) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
-	bodies := make([]string, len(keys))
+	messages := make([]sweep.Delayed, len(keys))
 	for i, key := range keys {
-		bodies[i] = envelope.Encode(envelope.Envelope{DeliveryKey: key})
+		messages[i].DeliveryKey = key
 	}
-	if err := q.send(ctx, bodies...); err != nil {
-		return fmt.Errorf("send %d messages: %w", len(keys), err)
+	return q.SendDelayed(ctx, messages)
+}
+
+// SendDelayed is Send with messages that stay invisible for a while.
+func (q *Queue) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
+	bodies := make([]string, len(messages))
+	for i, m := range messages {
+		bodies[i] = envelope.Encode(envelope.Envelope{DeliveryKey: m.DeliveryKey})
+	}
+	if err := q.send(ctx, bodies, func(i int) time.Duration { return messages[i].Delay }); err != nil {
+		return fmt.Errorf("send %d messages: %w", len(messages), err)
 	}
 	return nil
 }
 
 // SendEnvelope enqueues one message, durably, before it returns.
 func (q *Queue) SendEnvelope(ctx context.Context, e envelope.Envelope) error {
-	if err := q.send(ctx, envelope.Encode(e)); err != nil {
+	if err := q.send(ctx, []string{envelope.Encode(e)}, func(int) time.Duration { return 0 }); err != nil {
 		return fmt.Errorf("send message for %s: %w", e.ID(), err)
 	}
 	return nil
 }
 
-func (q *Queue) send(ctx context.Context, bodies ...string) error {
+// send enqueues bodies, each to be seen after its delay.
+func (q *Queue) send(ctx context.Context, bodies []string, delay func(i int) time.Duration) error {
 	if len(bodies) == 0 {
 		return nil
 	}
 	err := q.s.write(ctx, func(c *conn) error {
-		now := millis(q.s.now())
-		for _, body := range bodies {
-			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), now, now, []byte(body)); err != nil {
+		now := q.s.now()
+		for i, body := range bodies {
+			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), millis(now), millis(now.Add(delay(i))), []byte(body)); err != nil {
 				return err
 			}
 		}

@@ -45,7 +45,7 @@ type devCommand struct {
 	Data          string   `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
 	AdminKey      string   `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
 	RetrySchedule string   `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
-	Breaker       string   `default:"20/10m" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
+	Breaker       string   `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
 	AllowCIDR     []string `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
 	RetentionDays int      `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
 	LogLevel      string   `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
