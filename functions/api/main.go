@@ -27,7 +27,7 @@ import (
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
-	table, queueURL, keys := env.Table(), env.QueueURL(), env.Keys()
+	table, queueURL, keys, fair := env.Table(), env.QueueURL(), env.Keys(), env.FairQueues()
 	deadLetterURL, deadLetterARN := env.DeadLetters()
 	outbound, overlap := env.Outbound(), env.Overlap()
 	aws, err := awsenv.Config()
@@ -38,7 +38,7 @@ func main() {
 	ids := id.NewSource()
 	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
 	queue := sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{
-		URL: queueURL, DeadLetterURL: deadLetterURL, DeadLetterARN: deadLetterARN,
+		URL: queueURL, DeadLetterURL: deadLetterURL, DeadLetterARN: deadLetterARN, Fair: fair,
 	})
 	past := history.History{Store: store}
 	handler := api.Handler(api.Config{Keys: keys, IDs: ids, Now: time.Now, Log: log}, api.Manage{

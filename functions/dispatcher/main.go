@@ -14,10 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"webhookrelay/shared/announce"
 	"webhookrelay/shared/awsenv"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/sender"
 	"webhookrelay/shared/sqsqueue"
@@ -27,17 +30,23 @@ import (
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
-	table, queueURL, schedule, outbound := env.Table(), env.QueueURL(), env.Schedule(), env.Outbound()
+	table, schedule, outbound := env.Table(), env.Schedule(), env.Outbound()
+	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	breaker, lifetime := env.Breaker(), env.Lifetime(schedule)
+	breaker.Rand, breaker.DisableAfter = rand.Float64, env.DisableAfter()
+	operator, retention := env.OperatorTenant(), env.Retention()
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
 		os.Exit(1)
 	}
-	breaker.Rand = rand.Float64
+	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
+	queue := sqsqueue.New(sqs.NewFromConfig(aws), deliveries)
+	announcer := announce.Announcer{Tenant: operator, Ingester: ingest.New(ingest.Config{
+		Store: store, Queue: queue, IDs: id.NewSource(), Retention: retention, Now: time.Now, Sleep: ingest.Sleep, Log: log,
+	})}
 	dispatcher := dispatch.New(dispatch.Config{
-		Store:   dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
-		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
+		Store: store, Queue: queue, Announcer: announcer,
 		Sender:  sender.New(outbound, sender.DefaultTimeout, time.Now),
 		Policy:  retry.Policy{Schedule: schedule, Rand: rand.Float64},
 		Breaker: breaker, Lifetime: lifetime,

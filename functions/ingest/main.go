@@ -25,7 +25,8 @@ import (
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
-	table, queueURL, keys, retention := env.Table(), env.QueueURL(), env.Keys(), env.Retention()
+	table, keys, retention := env.Table(), env.Keys(), env.Retention()
+	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
@@ -34,7 +35,7 @@ func main() {
 	ids := id.NewSource()
 	ingester := ingest.New(ingest.Config{
 		Store:     dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
-		Queue:     sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
+		Queue:     sqsqueue.New(sqs.NewFromConfig(aws), deliveries),
 		IDs:       ids,
 		Retention: retention,
 		Now:       time.Now,

@@ -30,7 +30,8 @@ const interval = time.Minute
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
-	table, queueURL := env.Table(), env.QueueURL()
+	table := env.Table()
+	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	breaker, lifetime := env.Breaker(), env.Lifetime(env.Schedule())
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
@@ -40,7 +41,7 @@ func main() {
 	breaker.Rand = rand.Float64
 	sweeper := sweep.Sweeper{
 		Store:   dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
-		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{URL: queueURL}),
+		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), deliveries),
 		Breaker: breaker, Lifetime: lifetime, Interval: interval, Rate: sweep.DefaultRate,
 		Now: time.Now,
 		Log: log,

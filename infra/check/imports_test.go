@@ -23,7 +23,7 @@ var ranks = map[string]int{
 	"webhook": 0,
 	"auth":    1, "awsenv": 1, "breaker": 1, "envelope": 1, "gateway": 1, "id": 1, "retry": 1, "safedial": 1, "signature": 1, "telemetry": 1,
 	"config": 2, "history": 2, "sender": 2,
-	"dispatch": 3, "ingest": 3, "registry": 3, "replay": 3, "sweep": 3,
+	"announce": 4, "dispatch": 3, "ingest": 3, "registry": 3, "replay": 3, "sweep": 3,
 	"api": 4, "dynamo": 4, "sqlite": 4, "sqsqueue": 4, "storetest": 4,
 }
 

@@ -72,6 +72,7 @@ func (c *watch) account(healed bool) {
 	c.waiting()
 	c.repeated()
 	c.deadLetters()
+	c.announced()
 	for _, m := range c.w.queue.lost {
 		// A delivery that ended well has no use for its message.
 		if m.subject == nil || !c.reached(m.subject.DeliveryKey) && c.stateOf(m.subject.DeliveryKey) != webhook.Cancelled {
@@ -223,7 +224,7 @@ func (c *watch) repeated() {
 	}
 	events := map[int]int{}
 	for _, row := range c.w.tables.events {
-		if p, err := readPayload(row.current.Body); err == nil {
+		if p, err := readPayload(row.current.Body); err == nil && row.current.Tenant != Operator {
 			events[p.Data.Intent]++
 		}
 	}

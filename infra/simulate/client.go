@@ -174,14 +174,17 @@ func (w *World) instance() *instance {
 		}
 	}
 	in := &instance{busy: true}
+	in.ingester = w.ingester(&in.host)
+	w.instances = append(w.instances, in)
+	return in
+}
+
+func (w *World) ingester(h *host) *ingest.Ingester {
 	seams := w.config.Seams
-	h := &in.host
-	in.ingester = ingest.New(ingest.Config{
+	return ingest.New(ingest.Config{
 		Store: wrap[ingest.Store](store{h}, seams.IngestStore), Queue: wrap[ingest.Queue](line{h}, seams.IngestQueue),
 		IDs: w.ids, Retention: 30 * 24 * time.Hour, Now: h.now, Sleep: h.sleep, Log: silent,
 	})
-	w.instances = append(w.instances, in)
-	return in
 }
 
 // sleep waits in virtual time.

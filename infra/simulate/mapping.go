@@ -181,9 +181,10 @@ func (s *mapping) instance() *dispatcher {
 	jitter := func() float64 { return h.p.jitter }
 	d := dispatch.New(dispatch.Config{
 		Store: wrap[dispatch.Store](store{h}, seams.DispatchStore), Queue: wrap[dispatch.Queue](line{h}, seams.DispatchQueue),
-		Sender:  wrap[dispatch.Sender](sender{h}, seams.Sender),
-		Policy:  retry.Policy{Schedule: w.config.Schedule, Rand: jitter},
-		Breaker: w.breaker(jitter), Lifetime: breaker.Lifetime(w.config.Schedule),
+		Sender:    wrap[dispatch.Sender](sender{h}, seams.Sender),
+		Announcer: wrap(w.announcer(h), seams.Announcer),
+		Policy:    retry.Policy{Schedule: w.config.Schedule, Rand: jitter},
+		Breaker:   w.breaker(jitter), Lifetime: breaker.Lifetime(w.config.Schedule),
 		Now: h.now, Log: silent,
 	})
 	in.handle = wrap(d.Handle, seams.Handle)

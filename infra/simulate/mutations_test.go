@@ -108,6 +108,8 @@ var mutations = []mutation{
 	{"IngestForgetsItsClaims", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return unclaimed{s} }}},
 	{"IngestTakesOverAClaimThatIsInUse", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return hasty{s} }}},
 	{"IngestKeepsStaleEndpoints", simulate.Seams{IngestStore: func(s ingest.Store) ingest.Store { return oneVersion{s} }}},
+	{"TheAnnouncerTakesFailureForSuccess", simulate.Seams{Announcer: func(a dispatch.Announcer) dispatch.Announcer { return mumbling{a} }}},
+	{"TheOperatorHearsNothingOfDisabledEndpoints", simulate.Seams{Announcer: func(a dispatch.Announcer) dispatch.Announcer { return discreet{a} }}},
 	{"TheSenderSignsWithTheOldestSecret", simulate.Seams{Sender: func(s dispatch.Sender) dispatch.Sender {
 		return posts{s, func(e webhook.Endpoint) webhook.Endpoint {
 			oldest := e.Secrets[len(e.Secrets)-1]
@@ -264,6 +266,19 @@ func (v oneVersion) ConfigVersion(ctx context.Context, tenant webhook.TenantID) 
 	_, err := v.Store.ConfigVersion(ctx, tenant)
 	return 1, err
 }
+
+// mumbling says that it told the operator of a death.
+type mumbling struct{ dispatch.Announcer }
+
+func (m mumbling) DeliveryDied(ctx context.Context, d webhook.Delivery) error {
+	_ = m.Announcer.DeliveryDied(ctx, d)
+	return nil
+}
+
+// discreet keeps to itself that an endpoint is disabled.
+type discreet struct{ dispatch.Announcer }
+
+func (discreet) EndpointDisabled(context.Context, webhook.Endpoint, webhook.Reason) error { return nil }
 
 // posts changes the endpoint that is posted to.
 type posts struct {

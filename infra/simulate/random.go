@@ -41,7 +41,16 @@ func Random(seed uint64) (Config, func(w *World)) {
 			Rand: rand.New(rand.NewPCG(seed, 0xbad)), Probability: pick(r, 0.005, 0.02, 0.08, 0.25), Budget: pick(r, 1, 3, 12, 60),
 		}
 	}
-	return c, func(w *World) { populate(w, r) }
+	heard := rand.New(rand.NewPCG(seed, 0x0bea))
+	if c.DisableAfter = pick(heard, 0, 0, time.Hour, 10*time.Hour); c.Strict {
+		c.DisableAfter = 0
+	}
+	return c, func(w *World) {
+		if heard.IntN(3) == 0 {
+			w.Operator(pick(heard, nil, nil, []Answer{{Status: http.StatusInternalServerError}, {Status: http.StatusOK}}, []Answer{{Status: http.StatusInternalServerError}}))
+		}
+		populate(w, r)
+	}
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -124,6 +133,7 @@ func script(r *rand.Rand) []Answer {
 		Answer{Status: http.StatusFound},
 		Answer{Status: http.StatusOK, After: time.Minute},
 		Answer{Status: http.StatusOK, Breaks: true},
+		Answer{Status: http.StatusBadRequest, Control: webhook.ControlAbort},
 	)
 	switch r.IntN(6) {
 	case 0:
@@ -133,7 +143,8 @@ func script(r *rand.Rand) []Answer {
 	case 2:
 		return []Answer{bad, bad, bad, well}
 	case 3:
-		return pick(r, []Answer{{Status: http.StatusGone}}, []Answer{well, {Status: http.StatusGone}}, []Answer{bad, well, bad})
+		return pick(r, []Answer{{Status: http.StatusGone}}, []Answer{well, {Status: http.StatusGone}}, []Answer{bad, well, bad},
+			[]Answer{well, {Status: http.StatusOK, Control: webhook.ControlDisable}})
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type Answer struct {
 	After time.Duration
 	// RetryAfter is the wait it asks for.
 	RetryAfter time.Duration
+	// Control is what it tells the relay to do.
+	Control webhook.Control
 	// Breaks: it takes the event and the connection breaks before the answer.
 	Breaks bool
 }
@@ -120,7 +122,7 @@ func (w *World) arriveAt(url string, header http.Header, body []byte, made *post
 		r.posts++
 	}
 	made.took = answer.Status >= 200 && answer.Status < 300
-	result := webhook.Result{StatusCode: answer.Status, Reason: reasonOf(answer.Status), RetryAfter: answer.RetryAfter}
+	result := webhook.Result{StatusCode: answer.Status, Reason: reasonOf(answer.Status), RetryAfter: answer.RetryAfter, Control: answer.Control}
 	c.in = answer.After
 	if answer.Breaks {
 		result = webhook.Result{Reason: webhook.ReasonReset}

@@ -31,6 +31,8 @@ var (
 	patient  = simulate.Answer{Status: 503, RetryAfter: 12 * time.Hour}
 	hangs    = simulate.Answer{Status: 200, After: time.Minute}
 	breaks   = simulate.Answer{Status: 200, Breaks: true}
+	aborts   = simulate.Answer{Status: 400, Control: webhook.ControlAbort}
+	stops    = simulate.Answer{Status: 200, Control: webhook.ControlDisable}
 )
 
 func one(w *simulate.World, script ...simulate.Answer) {
@@ -160,6 +162,36 @@ var scenarios = []scenario{
 		change(w, time.Minute, webhook.EndpointDisabled)
 		change(w, 2*time.Hour, webhook.EndpointEnabled)
 		w.Redrive(3 * time.Hour)
+	}},
+	{name: "TheOperatorHearsOfADeath", dies: true, config: simulate.Config{Schedule: short}, build: func(w *simulate.World) {
+		w.Operator(nil)
+		one(w, fails, aborts, fails, ok)
+		w.Send(0, order(simulate.Unnamed, 2, 0))
+		w.Redrive(time.Hour)
+		w.Redrive(2 * time.Hour)
+	}},
+	{name: "TheOperatorIsWarnedAndThenTheEndpointIsDisabled", dies: true, config: simulate.Config{
+		Schedule: []time.Duration{10 * time.Minute, 20 * time.Minute, 25 * time.Minute, 10 * time.Minute}, DisableAfter: time.Hour,
+	}, build: func(w *simulate.World) {
+		w.Operator([]simulate.Answer{fails, ok})
+		one(w, fails)
+		w.Send(0, order(simulate.Unnamed, 2, 0))
+		change(w, 10*time.Hour, webhook.EndpointEnabled)
+	}},
+	{name: "TheOperatorHearsOfARecoveryAndOfAStop", config: simulate.Config{
+		Schedule: []time.Duration{10 * time.Minute, 20 * time.Minute}, DisableAfter: 2 * time.Hour,
+	}, build: func(w *simulate.World) {
+		w.Operator(nil)
+		one(w, fails, fails, ok, stops)
+		w.Send(0, order(simulate.Unnamed, 2, 0))
+		w.Send(2*time.Hour, order(simulate.Unnamed, 2, 0))
+	}},
+	{name: "TheOperatorsOwnFailuresAreNotAnnounced", dies: true, config: simulate.Config{
+		Schedule: []time.Duration{10 * time.Minute, 20 * time.Minute}, DisableAfter: time.Hour,
+	}, build: func(w *simulate.World) {
+		w.Operator([]simulate.Answer{fails})
+		one(w, aborts)
+		w.Send(0, order(simulate.Unnamed, 2, 0))
 	}},
 	{name: "WhatCannotBeReadIsADeadLetter", config: simulate.Config{MaxReceives: 3}, build: func(w *simulate.World) {
 		one(w)

@@ -74,5 +74,5 @@ func (w *World) sweep() {
 }
 
 func (w *World) breaker(jitter func() float64) breaker.Policy {
-	return breaker.Policy{Failures: w.config.Breaker, Window: 10 * time.Minute, Rand: jitter}
+	return breaker.Policy{Failures: w.config.Breaker, Window: 10 * time.Minute, DisableAfter: w.config.DisableAfter, Rand: jitter}
 }

@@ -41,6 +41,8 @@ type Config struct {
 	// Breaker is how many failures in a row open an endpoint's breaker, no more
 	// than ten minutes apart; 0: never.
 	Breaker int
+	// DisableAfter is how long an endpoint may do nothing but fail; 0: for ever.
+	DisableAfter time.Duration
 	// Heal: in the end every receiver recovers, every endpoint is enabled, and
 	// the dead-letter queue is redriven.
 	Heal bool
@@ -64,6 +66,7 @@ type Seams struct {
 	DispatchStore func(dispatch.Store) dispatch.Store
 	DispatchQueue func(dispatch.Queue) dispatch.Queue
 	Sender        func(dispatch.Sender) dispatch.Sender
+	Announcer     func(dispatch.Announcer) dispatch.Announcer
 	SweepStore    func(sweep.Store) sweep.Store
 	SweepQueue    func(sweep.Queue) sweep.Queue
 	Handle        func(handler) handler

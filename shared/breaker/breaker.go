@@ -1,5 +1,5 @@
 // Package breaker decides when an endpoint that keeps failing is left alone,
-// and how often it is probed meanwhile.
+// how often it is probed meanwhile, and when it is given up.
 package breaker
 
 import (
@@ -18,6 +18,17 @@ const Default = "20/10m"
 // MaxLifetime bounds how long deliveries are kept on hold, so that their events
 // outlast it (see config.MinRetentionDays).
 const MaxLifetime = 72 * time.Hour
+
+// DefaultDisableAfter is how long an endpoint may fail before it is disabled.
+const DefaultDisableAfter = 5 * 24 * time.Hour
+
+// warnings are the parts of that time, in tenths, after which the operator is warned.
+var warnings = [...]time.Duration{2, 5, 8}
+
+// quiet is the longest time between two failures that count as one streak: an
+// endpoint that failed once last week is not disabled for failing once today. It
+// outlasts the waits of the default schedule.
+const quiet = 24 * time.Hour
 
 const (
 	// firstWait and maxWait bound the time between probes.
@@ -38,6 +49,8 @@ type Policy struct {
 	// Window is the longest time between two failures in a row: an endpoint with
 	// little traffic has its retries, and needs no breaker.
 	Window time.Duration
+	// DisableAfter is how long an endpoint may do nothing but fail, 0 for ever.
+	DisableAfter time.Duration
 	// Rand returns a number in [0,1); nil means no jitter.
 	Rand func() float64
 }
@@ -81,8 +94,8 @@ func (p Policy) Check() error {
 
 // Failed is the health after an attempt that failed at now.
 func (p Policy) Failed(h webhook.Health, now time.Time) webhook.Health {
-	if h.FailingSince.IsZero() {
-		h.FailingSince = now
+	if h.FailingSince.IsZero() || now.Sub(h.LastFailureAt) > quiet {
+		h.FailingSince, h.Warned = now, 0
 	}
 	if h.Open() {
 		h.LastFailureAt = now
@@ -97,6 +110,23 @@ func (p Policy) Failed(h webhook.Health, now time.Time) webhook.Health {
 		return p.Probe(h, now)
 	}
 	return h
+}
+
+// Warnings is how many warnings an endpoint of health h has given cause for at
+// now: at 20, 50 and 80 % of the time after which it is disabled.
+func (p Policy) Warnings(h webhook.Health, now time.Time) int {
+	due := 0
+	for _, tenths := range warnings {
+		if p.DisableAfter > 0 && !h.Well() && now.Sub(h.FailingSince) >= p.DisableAfter/10*tenths {
+			due++
+		}
+	}
+	return due
+}
+
+// GivenUp reports whether an endpoint of health h is to be disabled at now.
+func (p Policy) GivenUp(h webhook.Health, now time.Time) bool {
+	return p.DisableAfter > 0 && !h.Well() && now.Sub(h.FailingSince) >= p.DisableAfter
 }
 
 // Probe is the health of an open breaker once a probe is under way at now: the

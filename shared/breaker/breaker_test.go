@@ -49,6 +49,37 @@ func TestBreaker(t *testing.T) {
 			t.Fatalf("got %+v", got)
 		}
 	})
+	t.Run("WarnsThreeTimesAndThenGivesUp", func(t *testing.T) {
+		t.Parallel()
+		p := breaker.Policy{Window: time.Minute, DisableAfter: 5 * 24 * time.Hour}
+		for day, want := range []int{0, 1, 1, 2, 3, 3} {
+			var h webhook.Health
+			var now time.Time
+			for hour := range 24*day + 1 { // a failure an hour
+				now = start.Add(time.Duration(hour) * time.Hour)
+				h = p.Failed(h, now)
+			}
+			if got := p.Warnings(h, now); got != want || p.GivenUp(h, now) != (day == 5) {
+				t.Errorf("day %d: %d warnings, given up %t", day, got, p.GivenUp(h, now))
+			}
+		}
+	})
+	t.Run("AQuietDayBeginsTheStreakAnew", func(t *testing.T) {
+		t.Parallel()
+		p := breaker.Policy{Window: time.Minute, DisableAfter: 5 * 24 * time.Hour}
+		h := p.Failed(webhook.Health{Warned: 2}, start)
+		h = p.Failed(h, start.Add(25*time.Hour))
+		if h.Warned != 0 || !h.FailingSince.Equal(start.Add(25*time.Hour)) {
+			t.Errorf("%+v", h)
+		}
+	})
+	t.Run("NeverGivesUpWithoutALimit", func(t *testing.T) {
+		t.Parallel()
+		h := policy.Failed(webhook.Health{}, start)
+		if now := start.Add(1000 * time.Hour); policy.Warnings(h, now) > 0 || policy.GivenUp(h, now) {
+			t.Error("given up")
+		}
+	})
 	t.Run("NeverOpensWithoutACount", func(t *testing.T) {
 		t.Parallel()
 		var h webhook.Health

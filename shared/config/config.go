@@ -18,12 +18,15 @@ import (
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/webhook"
 )
 
 // Defaults where a variable may be left out.
 const (
 	DefaultRetentionDays = 30
 	DefaultOverlap       = 24 * time.Hour
+	// DefaultOperatorTenant gets the operational events.
+	DefaultOperatorTenant = "operator"
 )
 
 // MinRetentionDays keeps an event longer than a delivery of it can take: 3 days
@@ -145,6 +148,39 @@ func (s *Source) Breaker() breaker.Policy {
 		s.fault("RELAY_BREAKER", "is wrong: %v", err)
 	}
 	return policy
+}
+
+// DisableAfter returns RELAY_DISABLE_AFTER, such as "120h", 0s for never.
+func (s *Source) DisableAfter() time.Duration {
+	text := s.text("RELAY_DISABLE_AFTER")
+	if text == "" {
+		return breaker.DefaultDisableAfter
+	}
+	after, err := time.ParseDuration(text)
+	if err != nil || after < 0 {
+		s.fault("RELAY_DISABLE_AFTER", "is %q, not a duration such as 120h, or 0s for never", text)
+	}
+	return after
+}
+
+// OperatorTenant returns RELAY_OPERATOR_TENANT, the tenant that gets operational events.
+func (s *Source) OperatorTenant() webhook.TenantID {
+	text := cmp.Or(s.text("RELAY_OPERATOR_TENANT"), DefaultOperatorTenant)
+	if err := webhook.CheckID("RELAY_OPERATOR_TENANT", text); err != nil {
+		s.faults = append(s.faults, err)
+	}
+	return webhook.TenantID(text)
+}
+
+// FairQueues returns RELAY_FAIR_QUEUES: whether messages carry their tenant as
+// group, so that SQS does not let one tenant's backlog delay the others'.
+func (s *Source) FairQueues() bool {
+	text := cmp.Or(s.text("RELAY_FAIR_QUEUES"), "true")
+	fair, err := strconv.ParseBool(text)
+	if err != nil {
+		s.fault("RELAY_FAIR_QUEUES", "is %q, neither true nor false", text)
+	}
+	return fair
 }
 
 // Lifetime returns RELAY_PARK_LIFETIME, such as "72h", or what follows from the

@@ -20,6 +20,9 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 		"RELAY_ALLOW_CIDRS":      "10.0.0.0",
 		"RELAY_RETENTION_DAYS":   "3",
 		"RELAY_SECRET_OVERLAP":   "-1h",
+		"RELAY_DISABLE_AFTER":    "-1h",
+		"RELAY_OPERATOR_TENANT":  "the operator",
+		"RELAY_FAIR_QUEUES":      "perhaps",
 		"AWS_LAMBDA_RUNTIME_API": "localhost",
 	})
 	s.Table()
@@ -30,13 +33,17 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 	s.Outbound()
 	s.Retention()
 	s.Overlap()
+	s.DisableAfter()
+	s.OperatorTenant()
+	s.FairQueues()
 	err := s.Err()
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
 		"RELAY_TABLE", "RELAY_QUEUE_URL", "RELAY_DLQ_URL", "RELAY_DLQ_ARN", "RELAY_ADMIN_KEY_SHA256",
-		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP", "AWS_LAMBDA_RUNTIME_API",
+		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP",
+		"RELAY_DISABLE_AFTER", "RELAY_OPERATOR_TENANT", "RELAY_FAIR_QUEUES", "AWS_LAMBDA_RUNTIME_API",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)

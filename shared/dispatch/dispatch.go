@@ -54,8 +54,10 @@ type Config struct {
 	Store  Store
 	Queue  Queue
 	Sender Sender
-	Policy retry.Policy
-	// Breaker says when an endpoint is left alone.
+	// Announcer tells the operator what becomes of endpoints and deliveries.
+	Announcer Announcer
+	Policy    retry.Policy
+	// Breaker says when an endpoint is left alone, and when it is disabled.
 	Breaker breaker.Policy
 	// Lifetime is how long a delivery may be parked before it is given up.
 	Lifetime time.Duration

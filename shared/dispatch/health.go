@@ -55,10 +55,7 @@ func (d *Dispatcher) heard(ctx context.Context, j *job, result webhook.Result) w
 		if result.Delivered() && health.Well() {
 			return health
 		}
-		next := health.Recovered()
-		if !result.Delivered() {
-			next = d.Breaker.Failed(health, d.Now())
-		}
+		next := d.after(ctx, endpoint, health, result)
 		err := d.Store.SaveHealth(ctx, endpoint.Tenant, endpoint.ID, next)
 		if err == nil {
 			next.Rev++
@@ -79,6 +76,33 @@ func (d *Dispatcher) heard(ctx context.Context, j *job, result webhook.Result) w
 		health = loaded[0].Endpoint.Health
 	}
 	return health
+}
+
+// after is the health that an attempt with this result leaves behind, once the
+// operator was told what is worth telling. What could not be told is left to the
+// next attempt.
+func (d *Dispatcher) after(ctx context.Context, endpoint webhook.Endpoint, before webhook.Health, result webhook.Result) webhook.Health {
+	if result.Delivered() {
+		if before.Warned == 0 {
+			return before.Recovered()
+		}
+		if err := d.Announcer.EndpointRecovered(ctx, endpoint, before); err != nil {
+			d.Log.Error("not announced", "endpoint_id", endpoint.ID, "error", err.Error())
+			return before.Closed()
+		}
+		return before.Recovered()
+	}
+	now := d.Now()
+	next := d.Breaker.Failed(before, now)
+	if n := d.Breaker.Warnings(next, now); n > next.Warned {
+		if err := d.Announcer.EndpointFailing(ctx, endpoint, next, n, next.FailingSince.Add(d.Breaker.DisableAfter)); err != nil {
+			d.Log.Error("not announced", "endpoint_id", endpoint.ID, "error", err.Error())
+			return next
+		}
+		next.Warned = n
+		d.Log.Warn("endpoint failing", "tenant_id", endpoint.Tenant, "endpoint_id", endpoint.ID, "failing_since", next.FailingSince, "warning", n)
+	}
+	return next
 }
 
 func (d *Dispatcher) logBreaker(endpoint webhook.Endpoint, before, after webhook.Health) {

@@ -45,7 +45,7 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 		return d.attempt(ctx, attempts, j, delivery, trigger, false)
 	}
 	if endpoint.State == webhook.EndpointDisabled {
-		return d.settle(ctx, j, d.bury(j, delivery, delivery.Die(webhook.ReasonEndpointDisabled, now)), spin)
+		return d.settle(ctx, j, d.bury(ctx, j, delivery, delivery.Die(webhook.ReasonEndpointDisabled, now)), spin)
 	}
 	probe, until := d.admit(ctx, *endpoint, now)
 	if !until.IsZero() {
@@ -69,6 +69,9 @@ func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Deli
 			// store need not send one any more.
 			return "", d.save(ctx, j, d.deadIn(j, delivery.Hold(time.Time{})), spin), true
 		}
+		if delivery.Untold {
+			return "", d.tell(ctx, j, delivery), true
+		}
 		if !j.message.enteredAfter(delivery.DiedAt) {
 			return "", spin, true
 		}
@@ -79,7 +82,7 @@ func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Deli
 		}
 	case webhook.Parked:
 		if now.Sub(delivery.ParkedAt) > d.Lifetime {
-			return "", d.settle(ctx, j, d.bury(j, delivery, delivery.Die(webhook.ReasonParkedTooLong, now)), spin), true
+			return "", d.settle(ctx, j, d.bury(ctx, j, delivery, delivery.Die(webhook.ReasonParkedTooLong, now)), spin), true
 		}
 	case webhook.Queued:
 	}
@@ -112,8 +115,10 @@ func (d *Dispatcher) save(ctx context.Context, j *job, row webhook.Delivery, f f
 // to the dead-letter queue. Where the store carried the delivery, this message
 // may be a duplicate of one that is gone: then the store goes on to hold the
 // dead row, until it has seen a message of it again or sent one.
-func (d *Dispatcher) bury(j *job, before, died webhook.Delivery) webhook.Delivery {
+func (d *Dispatcher) bury(ctx context.Context, j *job, before, died webhook.Delivery) webhook.Delivery {
 	died = d.deadIn(j, died)
+	hears, err := d.Announcer.HearsOfDeaths(ctx, died.Tenant)
+	died.Untold = hears || err != nil
 	if !before.HeldUntil.IsZero() {
 		died = died.Hold(died.DiedAt.Add(webhook.ResendAfter))
 	}
@@ -129,6 +134,17 @@ func (d *Dispatcher) deadIn(j *job, died webhook.Delivery) webhook.Delivery {
 		}
 	}
 	return died
+}
+
+// tell announces that a delivery died, and notes that it did. The message goes
+// to the dead-letter queue only then: it comes back to tell until it has told.
+func (d *Dispatcher) tell(ctx context.Context, j *job, died webhook.Delivery) fate {
+	if err := d.Announcer.DeliveryDied(ctx, died); err != nil {
+		d.Log.Error("not announced", "delivery_id", died.ID(), "error", err.Error())
+		return d.putBack(j.message)
+	}
+	died.Untold = false
+	return d.save(ctx, j, died, hideUntil(time.Time{}))
 }
 
 // settle records an end, or a hold, that took no attempt.
@@ -165,10 +181,24 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 		// The endpoint may have the event, but nobody would know: try again later.
 		return d.putBack(j.message)
 	}
-	if result.StatusCode == http.StatusGone {
-		d.disable(ctx, delivery)
+	if reason := d.unwanted(result, health); reason != "" {
+		d.disable(ctx, *j.loaded.Endpoint, reason)
 	}
 	return f
+}
+
+// unwanted is why the endpoint is to get no more events after an attempt with
+// this result, empty while it is.
+func (d *Dispatcher) unwanted(result webhook.Result, health webhook.Health) webhook.Reason {
+	switch {
+	case result.StatusCode == http.StatusGone:
+		return webhook.ReasonHTTP410
+	case result.Control == webhook.ControlDisable:
+		return webhook.ReasonReceiverStop
+	case !result.Delivered() && d.Breaker.GivenUp(health, d.Now()):
+		return webhook.ReasonFailingTooLong
+	}
+	return ""
 }
 
 // record applies the attempt to the delivery's row. When another consumer has
@@ -178,7 +208,7 @@ func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delive
 	var err error
 	writer := strconv.FormatUint(rand.Uint64(), 36)
 	for range saveTries {
-		next, f := d.advance(j, delivery, attempt, result, hold)
+		next, f := d.advance(ctx, j, delivery, attempt, result, hold)
 		next.Writer = writer
 		if err = d.Store.SaveDelivery(ctx, next); err == nil {
 			return next, f, nil
@@ -203,7 +233,7 @@ func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delive
 
 // advance is the verdict on an attempt: delivered, retry after a wait because
 // of a rule, or give up because of a reason.
-func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result, hold time.Time) (webhook.Delivery, fate) {
+func (d *Dispatcher) advance(ctx context.Context, j *job, delivery webhook.Delivery, attempt webhook.Attempt, result webhook.Result, hold time.Time) (webhook.Delivery, fate) {
 	if result.Delivered() {
 		return delivery.Succeed(attempt), done
 	}
@@ -220,8 +250,8 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 		// Given up by another consumer while this one was sending.
 		return delivery.Fail(attempt), spin
 	}
-	if result.StatusCode == http.StatusGone {
-		return d.bury(j, delivery, delivery.GiveUp(attempt, webhook.ReasonHTTP410)), d.afterDeath(j)
+	if reason := final(result); reason != "" {
+		return d.bury(ctx, j, delivery, delivery.GiveUp(attempt, reason)), d.afterDeath(j)
 	}
 	if !hold.IsZero() {
 		// A probe asks for all; it does not use up the retries of the one that asks.
@@ -229,7 +259,7 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 	}
 	wait, cause, ok := d.Policy.Next(delivery.Spent()+1, result)
 	if !ok {
-		return d.bury(j, delivery, delivery.GiveUp(attempt, webhook.ReasonExhausted)), d.afterDeath(j)
+		return d.bury(ctx, j, delivery, delivery.GiveUp(attempt, webhook.ReasonExhausted)), d.afterDeath(j)
 	}
 	due := attempt.At.Add(attempt.Duration + wait)
 	next := delivery.Retry(attempt, due, cause)
@@ -244,6 +274,18 @@ func (d *Dispatcher) advance(j *job, delivery webhook.Delivery, attempt webhook.
 	return next, hideUntil(due)
 }
 
+// final is why a failed attempt is the last whatever the schedule says, empty
+// when it is not.
+func final(result webhook.Result) webhook.Reason {
+	switch {
+	case result.StatusCode == http.StatusGone:
+		return webhook.ReasonHTTP410
+	case result.Control != "":
+		return webhook.ReasonReceiverStop
+	}
+	return ""
+}
+
 // afterDeath: a message that asked for one attempt only is not what carries the
 // delivery to the dead-letter queue.
 func (d *Dispatcher) afterDeath(j *job) fate {
@@ -253,14 +295,22 @@ func (d *Dispatcher) afterDeath(j *job) fate {
 	return spin
 }
 
-// disable stops the endpoint from matching further events: 410 says it is gone
-// for good (Standard Webhooks).
-func (d *Dispatcher) disable(ctx context.Context, delivery webhook.Delivery) {
-	if err := d.Store.DisableEndpoint(ctx, delivery.Tenant, delivery.Endpoint, webhook.ReasonHTTP410, d.Now()); err != nil {
-		d.Log.Error("store failed", "operation", "disable endpoint", "endpoint_id", delivery.Endpoint, "error", err.Error())
+// disable stops the endpoint from matching further events: it said itself that
+// it is gone for good (410, Standard Webhooks) or wants no more, or it has failed
+// for too long. When that cannot be announced or stored, the next attempt does it.
+func (d *Dispatcher) disable(ctx context.Context, endpoint webhook.Endpoint, reason webhook.Reason) {
+	if endpoint.State != webhook.EndpointEnabled {
 		return
 	}
-	d.Log.Warn("endpoint disabled", "tenant_id", delivery.Tenant, "endpoint_id", delivery.Endpoint, "reason", webhook.ReasonHTTP410)
+	if err := d.Announcer.EndpointDisabled(ctx, endpoint, reason); err != nil {
+		d.Log.Error("not announced", "endpoint_id", endpoint.ID, "error", err.Error())
+		return
+	}
+	if err := d.Store.DisableEndpoint(ctx, endpoint.Tenant, endpoint.ID, reason, d.Now()); err != nil {
+		d.Log.Error("store failed", "operation", "disable endpoint", "endpoint_id", endpoint.ID, "error", err.Error())
+		return
+	}
+	d.Log.Warn("endpoint disabled", "tenant_id", endpoint.Tenant, "endpoint_id", endpoint.ID, "reason", reason)
 }
 
 // logAttempt writes the one line an attempt has. No payload, no secrets, no

@@ -72,6 +72,23 @@ type Sender interface {
 	Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) webhook.Result
 }
 
+// Announcer tells the operator what happens. Each call may be repeated, and has
+// its effect once. An error means that it may have had none.
+type Announcer interface {
+	// HearsOfDeaths reports whether the operator wants to hear when a delivery
+	// of the tenant dies.
+	HearsOfDeaths(ctx context.Context, tenant webhook.TenantID) (bool, error)
+	// DeliveryDied: d was given up.
+	DeliveryDied(ctx context.Context, d webhook.Delivery) error
+	// EndpointFailing: e has done nothing but fail since h.FailingSince. This is
+	// the n-th warning; at disabledAt e is disabled.
+	EndpointFailing(ctx context.Context, e webhook.Endpoint, h webhook.Health, n int, disabledAt time.Time) error
+	// EndpointRecovered: e, of whose health h the operator was warned, answered.
+	EndpointRecovered(ctx context.Context, e webhook.Endpoint, h webhook.Health) error
+	// EndpointDisabled: e, which is enabled, is about to be disabled for reason.
+	EndpointDisabled(ctx context.Context, e webhook.Endpoint, reason webhook.Reason) error
+}
+
 // Message is one received queue message.
 type Message struct {
 	ID      string

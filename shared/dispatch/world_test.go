@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -24,7 +25,7 @@ import (
 
 const maxReceives = 12
 
-var breaks = breaker.Policy{Failures: 5, Window: 10 * time.Minute}
+var breaks = breaker.Policy{Failures: 5, Window: 10 * time.Minute, DisableAfter: 120 * time.Hour}
 
 // world is a dispatcher over a real store and queue in memory, with a clock
 // that stands until it is moved and a sender that answers from a script.
@@ -35,6 +36,7 @@ type world struct {
 	queue      *sqlite.Queue
 	faults     *faults
 	sender     *script
+	operator   *listener
 	log        *bytes.Buffer
 	dispatcher *dispatch.Dispatcher
 	sweeper    sweep.Sweeper
@@ -58,8 +60,9 @@ func newWorld(t *testing.T) *world {
 	w.queue = w.store.Queue()
 	w.faults = &faults{Store: w.store}
 	w.sender = &script{}
+	w.operator = &listener{}
 	w.dispatcher = dispatch.New(dispatch.Config{
-		Store: w.faults, Queue: w.queue, Sender: w.sender,
+		Store: w.faults, Queue: w.queue, Sender: w.sender, Announcer: w.operator,
 		Policy:  retry.Policy{Schedule: []time.Duration{time.Minute, time.Hour, 24 * time.Hour}},
 		Breaker: breaks, Lifetime: 72 * time.Hour,
 		Now: w.clock, Log: telemetry.NewLogger(w.log, slog.LevelInfo),
@@ -226,6 +229,37 @@ func status(code int) webhook.Result {
 		r.Reason = webhook.ReasonRedirect
 	}
 	return r
+}
+
+// listener is an operator who hears everything, or whom nothing reaches.
+type listener struct {
+	heard []string
+	deaf  error
+}
+
+func (l *listener) note(format string, args ...any) error {
+	if l.deaf == nil {
+		l.heard = append(l.heard, fmt.Sprintf(format, args...))
+	}
+	return l.deaf
+}
+
+func (l *listener) HearsOfDeaths(context.Context, webhook.TenantID) (bool, error) { return true, nil }
+
+func (l *listener) DeliveryDied(_ context.Context, d webhook.Delivery) error {
+	return l.note("dead %s", d.Reason)
+}
+
+func (l *listener) EndpointFailing(_ context.Context, e webhook.Endpoint, h webhook.Health, n int, at time.Time) error {
+	return l.note("failing %s %d until %s", e.ID, n, at.Sub(h.FailingSince))
+}
+
+func (l *listener) EndpointRecovered(_ context.Context, e webhook.Endpoint, _ webhook.Health) error {
+	return l.note("recovered %s", e.ID)
+}
+
+func (l *listener) EndpointDisabled(_ context.Context, e webhook.Endpoint, reason webhook.Reason) error {
+	return l.note("disabled %s %s", e.ID, reason)
 }
 
 // faults fails store calls on demand, before or after they take effect.

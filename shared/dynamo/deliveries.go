@@ -22,6 +22,7 @@ const (
 	deliveryWriter   = "w"
 	deliveryHeld     = "hu"
 	deliveryParked   = "pa"
+	deliveryUntold   = "ut"
 )
 
 // SaveDelivery stores d as revision d.Rev+1, or returns ErrConflict when the
@@ -128,6 +129,9 @@ func encodeDelivery(k key, d webhook.Delivery) item {
 	row.setStr(deliveryWriter, d.Writer)
 	row.setTime(deliveryHeld, d.HeldUntil)
 	row.setTime(deliveryParked, d.ParkedAt)
+	if d.Untold {
+		row.setNum(deliveryUntold, 1)
+	}
 	row.setPacked(deliveryAttempts, deliveryDeflated, encodeAttempts(d.Attempts))
 	return row
 }
@@ -161,5 +165,6 @@ func decodeDelivery(tenant webhook.TenantID, row item) (webhook.Delivery, error)
 		Writer:        row.str(deliveryWriter),
 		HeldUntil:     row.time(deliveryHeld),
 		ParkedAt:      row.time(deliveryParked),
+		Untold:        row.num(deliveryUntold) == 1,
 	}, nil
 }

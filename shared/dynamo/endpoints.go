@@ -31,6 +31,7 @@ const (
 	healthLast     = "hl"
 	healthOpened   = "ho"
 	healthUntil    = "hu"
+	healthWarned   = "hw"
 	healthRev      = "hr"
 
 	secretValue   = "v"
@@ -177,6 +178,7 @@ func (it item) setHealth(h webhook.Health) {
 	it.setTime(healthLast, h.LastFailureAt)
 	it.setTime(healthOpened, h.OpenedAt)
 	it.setTime(healthUntil, h.OpenUntil)
+	it.setNum(healthWarned, int64(h.Warned))
 	it.setNum(healthRev, h.Rev)
 }
 
@@ -187,12 +189,13 @@ func (it item) health() webhook.Health {
 		LastFailureAt: it.time(healthLast),
 		OpenedAt:      it.time(healthOpened),
 		OpenUntil:     it.time(healthUntil),
+		Warned:        int(it.num(healthWarned)),
 		Rev:           it.num(healthRev),
 	}
 }
 
 // healthNames are the attributes of an endpoint's health.
-var healthNames = []string{healthFailures, healthSince, healthLast, healthOpened, healthUntil, healthRev}
+var healthNames = []string{healthFailures, healthSince, healthLast, healthOpened, healthUntil, healthWarned, healthRev}
 
 // SaveHealth stores h as revision h.Rev+1 of the endpoint's health, for the write
 // units of the endpoint's row, or returns ErrConflict when the stored revision

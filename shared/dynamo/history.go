@@ -14,7 +14,7 @@ import (
 // Attributes that a list of deliveries needs.
 const deliveryAttributes = listedAttributes + ", " + deliveryState + ", " + deliveryReason + ", " +
 	deliveryAttempts + ", " + deliveryDeflated + ", " + deliveryCount + ", " + deliveryBudget + ", " + deliveryNext + ", " +
-	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter + ", " + deliveryHeld + ", " + deliveryParked
+	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter + ", " + deliveryHeld + ", " + deliveryParked + ", " + deliveryUntold
 
 // Events lists a tenant's events, newest first, without their bodies. A call
 // reads at most about 1,000 rows and 40 days; see walk for its cost. Of an

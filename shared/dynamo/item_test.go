@@ -81,6 +81,7 @@ func drawDelivery(t *rapid.T) webhook.Delivery {
 		Writer:        text.Draw(t, "writer"),
 		HeldUntil:     times.Draw(t, "held"),
 		ParkedAt:      times.Draw(t, "parked"),
+		Untold:        rapid.Bool().Draw(t, "untold"),
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "attempts") {
 		response := rapid.SliceOfN(rapid.Byte(), 0, webhook.MaxResponseKept).Draw(t, "response")

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"webhookrelay/shared/id"
@@ -121,6 +122,16 @@ func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 	}
 	in.finish(ctx, claims, event.Ref)
 	return accepted(event), nil
+}
+
+// Wants reports whether an event of type t would go to any endpoint of the
+// tenant. Of an unknown tenant it would not.
+func (in *Ingester) Wants(ctx context.Context, tenant webhook.TenantID, t webhook.EventType) (bool, error) {
+	endpoints, err := in.endpoints.of(ctx, tenant)
+	if errors.Is(err, webhook.ErrNotFound) {
+		return false, nil
+	}
+	return slices.ContainsFunc(endpoints, func(e webhook.Endpoint) bool { return e.Wants(t) }), err
 }
 
 // resume returns the event as an earlier request with the same key stored it,

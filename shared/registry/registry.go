@@ -96,8 +96,14 @@ type EndpointChange struct {
 	State       *webhook.EndpointState
 }
 
-// ChangeEndpoint applies c and returns the endpoint as stored.
+// ChangeEndpoint applies c and returns the endpoint as stored. One that is
+// enabled again starts with a clean health: it is tried at once.
 func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, c EndpointChange) (webhook.Endpoint, error) {
+	if c.State != nil && *c.State == webhook.EndpointEnabled {
+		if err := r.forgive(ctx, tenant, endpoint); err != nil {
+			return webhook.Endpoint{}, err
+		}
+	}
 	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
 		if c.URL != nil {
 			e.URL = *c.URL
@@ -116,6 +122,24 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		}
 		return r.check(*e)
 	})
+}
+
+// forgive forgets the failures of an endpoint that is disabled.
+func (r *Registry) forgive(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID) error {
+	for range updateTries {
+		e, err := r.Store.Endpoint(ctx, tenant, endpoint)
+		if err != nil {
+			return err
+		}
+		if e.State != webhook.EndpointDisabled || e.Health.Well() {
+			return nil
+		}
+		err = r.Store.SaveHealth(ctx, tenant, endpoint, e.Health.Recovered())
+		if !errors.Is(err, webhook.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("endpoint %s: %w", endpoint, webhook.ErrConflict)
 }
 
 // RotateSecret gives the endpoint a new secret. The ones before it go on

@@ -24,6 +24,9 @@ type Store interface {
 	// UpdateEndpoint stores e as revision e.Rev+1 if the stored revision is
 	// e.Rev. ErrConflict: it is not, or the endpoint is gone.
 	UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error
+	// SaveHealth stores h as revision h.Rev+1 of the endpoint's health if the
+	// stored revision is h.Rev, and returns ErrConflict otherwise.
+	SaveHealth(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, h webhook.Health) error
 	// DeleteEndpoint removes an endpoint. ErrNotFound: there is none.
 	DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) error
 	// Endpoint returns one endpoint, seeing every finished write, or ErrNotFound.

@@ -109,6 +109,7 @@ func answer(response *http.Response, body []byte, now time.Time) webhook.Result 
 	result := webhook.Result{
 		StatusCode: response.StatusCode,
 		Response:   body[:min(len(body), webhook.MaxResponseKept)],
+		Control:    control(response.Header.Get(headerControl)),
 	}
 	code := response.StatusCode
 	switch {
@@ -133,6 +134,18 @@ func answer(response *http.Response, body []byte, now time.Time) webhook.Result 
 	}
 	result.RetryAfter = retryAfter(response.Header.Get("Retry-After"), now)
 	return result
+}
+
+// headerControl is the response header by which a receiver tells the relay to stop.
+const headerControl = "Webhook-Delivery"
+
+// control reads that header. What it does not know asks for nothing.
+func control(value string) webhook.Control {
+	switch c := webhook.Control(strings.ToLower(strings.TrimSpace(value))); c {
+	case webhook.ControlAbort, webhook.ControlDisable:
+		return c
+	}
+	return ""
 }
 
 // retryAfter reads a Retry-After header (RFC 9110 §10.2.3): seconds or a date.

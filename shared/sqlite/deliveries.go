@@ -60,6 +60,7 @@ func (s *Store) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
 		string(d.Tenant), string(d.Event), string(d.Endpoint), string(d.EventID), string(d.EventType),
 		string(d.State), string(d.Reason), d.AttemptCount, d.BudgetStart, millis(d.NextAttemptAt), string(d.NextCause),
 		millis(d.DiedAt), millis(d.UpdatedAt), millis(d.ExpiresAt), d.Rev, d.Writer, encodeAttempts(d.Attempts), millis(d.HeldUntil), millis(d.ParkedAt),
+		d.Untold,
 	}
 	query := changeDelivery
 	if d.Rev == 0 {
@@ -110,17 +111,17 @@ func (s *Store) EventDeliveries(ctx context.Context, tenant webhook.TenantID, re
 const (
 	addDelivery = `
 		INSERT INTO deliveries (tenant, event, endpoint, event_id, event_type, state, reason, attempt_count, budget_start,
-			next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 + 1, ?16, ?17, ?18, ?19)
+			next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at, untold)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 + 1, ?16, ?17, ?18, ?19, ?20)
 		ON CONFLICT DO NOTHING`
 	changeDelivery = `
 		UPDATE deliveries SET event_id = ?4, event_type = ?5, state = ?6, reason = ?7, attempt_count = ?8, budget_start = ?9,
 			next_at = ?10, next_cause = ?11, died_at = ?12, updated_at = ?13, expires_at = ?14, rev = rev + 1,
-			writer = ?16, attempts = ?17, held_until = ?18, parked_at = ?19
+			writer = ?16, attempts = ?17, held_until = ?18, parked_at = ?19, untold = ?20
 		WHERE tenant = ?1 AND event = ?2 AND endpoint = ?3 AND rev = ?15`
 
 	deliveryColumns = `tenant, event, endpoint, event_id, event_type, state, reason, attempt_count, budget_start,
-		next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at`
+		next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at, untold`
 	oneDelivery  = "SELECT " + deliveryColumns + " FROM deliveries WHERE tenant = ? AND event = ? AND endpoint = ?"
 	ofOneEvent   = "SELECT " + deliveryColumns + " FROM deliveries WHERE tenant = ? AND event = ?"
 	failedStates = "state IN ('retrying', 'parked', 'dead', 'cancelled')" // word for word as in the index deliveries_failed
@@ -155,7 +156,7 @@ func scanDelivery(row scanner) (d webhook.Delivery, err error) {
 	var next, died, updated, expires, held, parked int64
 	var attempts []byte
 	if err := row.Scan(&d.Tenant, &d.Event, &d.Endpoint, &d.EventID, &d.EventType, &d.State, &d.Reason, &d.AttemptCount,
-		&d.BudgetStart, &next, &d.NextCause, &died, &updated, &expires, &d.Rev, &d.Writer, &attempts, &held, &parked); err != nil {
+		&d.BudgetStart, &next, &d.NextCause, &died, &updated, &expires, &d.Rev, &d.Writer, &attempts, &held, &parked, &d.Untold); err != nil {
 		return webhook.Delivery{}, err
 	}
 	d.NextAttemptAt, d.DiedAt, d.UpdatedAt, d.ExpiresAt = instant(next), instant(died), instant(updated), instant(expires)

@@ -29,6 +29,7 @@ type healthDoc struct {
 	LastFailureAt int64 `json:"last"`
 	OpenedAt      int64 `json:"opened"`
 	OpenUntil     int64 `json:"until"`
+	Warned        int   `json:"warned,omitempty"`
 }
 
 type secretDoc struct {
@@ -85,7 +86,7 @@ func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 }
 
 func encodeHealth(h webhook.Health) string {
-	return encode(healthDoc{h.Failures, millis(h.FailingSince), millis(h.LastFailureAt), millis(h.OpenedAt), millis(h.OpenUntil)})
+	return encode(healthDoc{h.Failures, millis(h.FailingSince), millis(h.LastFailureAt), millis(h.OpenedAt), millis(h.OpenUntil), h.Warned})
 }
 
 func decodeHealth(text []byte) (webhook.Health, error) {
@@ -93,7 +94,7 @@ func decodeHealth(text []byte) (webhook.Health, error) {
 	err := json.Unmarshal(text, &doc)
 	return webhook.Health{
 		Failures: doc.Failures, FailingSince: instant(doc.FailingSince), LastFailureAt: instant(doc.LastFailureAt),
-		OpenedAt: instant(doc.OpenedAt), OpenUntil: instant(doc.OpenUntil),
+		OpenedAt: instant(doc.OpenedAt), OpenUntil: instant(doc.OpenUntil), Warned: doc.Warned,
 	}, err
 }
 

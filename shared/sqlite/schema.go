@@ -40,7 +40,7 @@ CREATE TABLE deliveries (
 	event_id TEXT NOT NULL, event_type TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
 	attempt_count INTEGER NOT NULL, budget_start INTEGER NOT NULL,
 	next_at INTEGER NOT NULL, next_cause TEXT NOT NULL,
-	held_until INTEGER NOT NULL, parked_at INTEGER NOT NULL, died_at INTEGER NOT NULL,
+	held_until INTEGER NOT NULL, parked_at INTEGER NOT NULL, died_at INTEGER NOT NULL, untold INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, rev INTEGER NOT NULL, writer TEXT NOT NULL,
 	attempts TEXT NOT NULL,
 	UNIQUE (tenant, event, endpoint)

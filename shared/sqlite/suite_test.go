@@ -121,7 +121,7 @@ func checkPlans(t *testing.T, s *Store) {
 
 func plan(t *testing.T, c *conn, query string) (steps []string) {
 	t.Helper()
-	args := make([]any, 20) // nulls, and more than any statement has
+	args := make([]any, 24) // nulls, and more than any statement has
 	rows, err := c.raw.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		t.Fatalf("plan of %s: %v", query, err)

@@ -69,7 +69,7 @@ func openQueue(t *testing.T, client *sqs.Client) consumed {
 		"VisibilityTimeout": strconv.Itoa(int(storetest.Visibility.Seconds())),
 		"RedrivePolicy":     fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, deadARN, storetest.MaxReceives),
 	})
-	queue := sqsqueue.New(client, sqsqueue.Config{URL: url, DeadLetterURL: deadURL, DeadLetterARN: deadARN})
+	queue := sqsqueue.New(client, sqsqueue.Config{URL: url, DeadLetterURL: deadURL, DeadLetterARN: deadARN, Fair: true})
 	return consumed{queue, client, aws.String(url)}
 }
 

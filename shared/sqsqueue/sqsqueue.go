@@ -38,6 +38,8 @@ type Config struct {
 	// DeadLetterURL and DeadLetterARN of its dead-letter queue.
 	DeadLetterURL string
 	DeadLetterARN string
+	// Fair marks each message with its tenant; see group.
+	Fair bool
 }
 
 // Queue is the delivery queue with its dead-letter queue. Its methods keep the
@@ -101,7 +103,7 @@ func (q *Queue) SendEnvelope(ctx context.Context, e envelope.Envelope) error {
 	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{
 		QueueUrl:       aws.String(q.config.URL),
 		MessageBody:    aws.String(envelope.Encode(e)),
-		MessageGroupId: aws.String(group(e.DeliveryKey)),
+		MessageGroupId: q.group(e.DeliveryKey),
 	})
 	if err != nil {
 		return fmt.Errorf("enqueue delivery %s: %w", e.ID(), err)
@@ -112,7 +114,12 @@ func (q *Queue) SendEnvelope(ctx context.Context, e envelope.Envelope) error {
 // group makes the queue a fair one (SQS Developer Guide, "Amazon SQS fair
 // queues"): while one tenant's messages crowd it, those of the others are
 // received first. It orders nothing on a standard queue.
-func group(k webhook.DeliveryKey) string { return string(k.Tenant) }
+func (q *Queue) group(k webhook.DeliveryKey) *string {
+	if !q.config.Fair {
+		return nil
+	}
+	return aws.String(string(k.Tenant))
+}
 
 // sendBatch sends up to ten messages. A batch call succeeds when a part of it
 // fails, so the failed entries are read and sent once more.
@@ -122,7 +129,7 @@ func (q *Queue) sendBatch(ctx context.Context, messages []sweep.Delayed) (unsent
 		entries[i] = types.SendMessageBatchRequestEntry{
 			Id:             aws.String(strconv.Itoa(i)),
 			MessageBody:    aws.String(envelope.Encode(envelope.Envelope{DeliveryKey: m.DeliveryKey})),
-			MessageGroupId: aws.String(group(m.DeliveryKey)),
+			MessageGroupId: q.group(m.DeliveryKey),
 			DelaySeconds:   int32((min(max(0, m.Delay), maxDelay) + time.Second - 1) / time.Second),
 		}
 	}

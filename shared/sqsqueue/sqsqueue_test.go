@@ -67,7 +67,7 @@ func start(t *testing.T, f *fakeSQS) *sqsqueue.Queue {
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	client := newClient(server.URL, func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
-	return sqsqueue.New(client, sqsqueue.Config{URL: queueURL, DeadLetterURL: deadURL, DeadLetterARN: deadARN})
+	return sqsqueue.New(client, sqsqueue.Config{URL: queueURL, DeadLetterURL: deadURL, DeadLetterARN: deadARN, Fair: true})
 }
 
 func (f *fakeSQS) ServeHTTP(w http.ResponseWriter, r *http.Request) {

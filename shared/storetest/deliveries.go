@@ -32,6 +32,8 @@ var deliveryRules = []rule{
 		manual.Trigger, manual.Reason, manual.StatusCode, manual.Response = webhook.TriggerManual, webhook.ReasonTimeout, 0, nil
 		change(d.Fail(manual))
 		change(d.GiveUp(attempt(now.Add(2*time.Second)), webhook.ReasonExhausted))
+		d.Untold = true
+		change(d)
 		change(d.Reopen().Succeed(webhook.Attempt{
 			At: now.Add(time.Hour), Trigger: webhook.TriggerRedrive, StatusCode: 200, Duration: 2 * time.Millisecond,
 			Response: []byte{0, 255, 'o', 'k'},

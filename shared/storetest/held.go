@@ -15,7 +15,7 @@ var heldRules = []rule{
 		e := s.create(s.endpoint("ep"))
 		version := s.version(t)
 		now := s.clock.Now()
-		h := webhook.Health{Failures: 7, FailingSince: now.Add(-time.Hour), LastFailureAt: now, OpenedAt: now, OpenUntil: now.Add(time.Minute)}
+		h := webhook.Health{Failures: 7, FailingSince: now.Add(-time.Hour), LastFailureAt: now, OpenedAt: now, OpenUntil: now.Add(time.Minute), Warned: 2}
 		s.mustSaveHealth(t, e.ID, h)
 		h.Rev, e.Health = 1, h
 		e.Health.Rev = 1

@@ -37,6 +37,11 @@ const (
 	ReasonEndpointDeleted  Reason = "endpoint_deleted"
 	ReasonManual           Reason = "manual"
 	ReasonParkedTooLong    Reason = "parked_too_long"
+	// ReasonReceiverStop: the receiver answered with a header that tells the
+	// relay to stop (see Control).
+	ReasonReceiverStop Reason = "receiver_stop"
+	// ReasonFailingTooLong: nothing but failures for as long as the operator allows.
+	ReasonFailingTooLong Reason = "failing_too_long"
 )
 
 // Trigger says what made an attempt happen.
@@ -66,6 +71,18 @@ const (
 // dropped, the count goes on.
 const MaxAttemptsKept = 50
 
+// Control is what a receiver may tell the relay besides a status, by the
+// response header Webhook-Delivery.
+type Control string
+
+// Controls.
+const (
+	// ControlAbort gives this delivery up: more attempts are of no use.
+	ControlAbort Control = "abort-message"
+	// ControlDisable disables the endpoint.
+	ControlDisable Control = "disable"
+)
+
 // Result is what one POST to an endpoint came to.
 type Result struct {
 	// Reason is empty when the endpoint answered 2xx.
@@ -76,7 +93,9 @@ type Result struct {
 	Response []byte
 	// RetryAfter is the wait the endpoint asked for, 0 if none.
 	RetryAfter time.Duration
-	Duration   time.Duration
+	// Control is what the endpoint told the relay to do, empty if nothing.
+	Control  Control
+	Duration time.Duration
 	// Aborted: the relay itself cut the attempt short; it says nothing of the endpoint.
 	Aborted bool
 }

@@ -100,7 +100,9 @@ type Delivery struct {
 	ParkedAt time.Time
 	// DiedAt is when the delivery was last given up. A message sent to the queue
 	// after it is a redrive.
-	DiedAt    time.Time
+	DiedAt time.Time
+	// Untold: the operator is still to be told that the delivery died.
+	Untold    bool
 	UpdatedAt time.Time
 	ExpiresAt time.Time
 	// Rev counts the row's writes; 0 means there is no row yet.

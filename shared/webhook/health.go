@@ -15,6 +15,8 @@ type Health struct {
 	OpenedAt time.Time
 	// OpenUntil is when the next probe may be made. Before it no attempt is.
 	OpenUntil time.Time
+	// Warned is how many warnings the operator got since FailingSince.
+	Warned int
 	// Rev counts the writes, so that of concurrent ones each sees the one before.
 	Rev int64
 }
@@ -27,3 +29,9 @@ func (h Health) Well() bool { return h.FailingSince.IsZero() }
 
 // Recovered is the health after a success.
 func (h Health) Recovered() Health { return Health{Rev: h.Rev} }
+
+// Closed is the health after a success of which the operator is still to be
+// told: the breaker is closed, and the next success finds the rest.
+func (h Health) Closed() Health {
+	return Health{FailingSince: h.FailingSince, LastFailureAt: h.LastFailureAt, Warned: h.Warned, Rev: h.Rev}
+}

@@ -12,7 +12,7 @@ import (
 // from any state, because the receiver has the event.
 func (d Delivery) Succeed(a Attempt) Delivery {
 	d = d.record(a)
-	d.State, d.Reason = Delivered, ""
+	d.State, d.Reason, d.Untold = Delivered, "", false
 	d.NextAttemptAt, d.NextCause, d.HeldUntil, d.ParkedAt = time.Time{}, "", time.Time{}, time.Time{}
 	return d
 }
@@ -49,7 +49,7 @@ func (d Delivery) Die(reason Reason, now time.Time) Delivery {
 
 // Cancel ends the delivery at now because it can no longer be made, for reason.
 func (d Delivery) Cancel(reason Reason, now time.Time) Delivery {
-	d.State, d.Reason = Cancelled, reason
+	d.State, d.Reason, d.Untold = Cancelled, reason, false
 	d.NextAttemptAt, d.NextCause, d.HeldUntil = time.Time{}, "", time.Time{}
 	d.UpdatedAt = now
 	return d
@@ -57,6 +57,7 @@ func (d Delivery) Cancel(reason Reason, now time.Time) Delivery {
 
 // Reopen gives a dead delivery a fresh retry budget. The next attempt decides its state.
 func (d Delivery) Reopen() Delivery {
+	d.Untold = false
 	d.BudgetStart = d.AttemptCount
 	d.ParkedAt = time.Time{}
 	return d

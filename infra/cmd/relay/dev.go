@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"webhookrelay/shared/announce"
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/breaker"
@@ -41,14 +42,15 @@ const receiveSlack = 10
 const drainTime = 20 * time.Second
 
 type devCommand struct {
-	Listen        string   `default:"127.0.0.1:8080" env:"RELAY_LISTEN" help:"Address to serve on; port 0 picks a free one."`
-	Data          string   `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
-	AdminKey      string   `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
-	RetrySchedule string   `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
-	Breaker       string   `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
-	AllowCIDR     []string `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
-	RetentionDays int      `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
-	LogLevel      string   `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
+	Listen        string        `default:"127.0.0.1:8080" env:"RELAY_LISTEN" help:"Address to serve on; port 0 picks a free one."`
+	Data          string        `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
+	AdminKey      string        `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
+	RetrySchedule string        `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
+	Breaker       string        `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
+	DisableAfter  time.Duration `default:"${disableAfter}" env:"RELAY_DISABLE_AFTER" help:"How long an endpoint may do nothing but fail before it is disabled; 0s for ever."`
+	AllowCIDR     []string      `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
+	RetentionDays int           `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
+	LogLevel      string        `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
 
 const (
@@ -71,7 +73,7 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return fmt.Errorf("--breaker: %w", err)
 	}
-	breaks.Rand = rand.Float64
+	breaks.Rand, breaks.DisableAfter = rand.Float64, c.DisableAfter
 	policy, err := c.outbound()
 	if err != nil {
 		return fmt.Errorf("--allow-cidr: %w", err)
@@ -167,7 +169,8 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
 		dispatcher: dispatch.New(dispatch.Config{
 			Store: store, Queue: queue, Sender: sender.New(policy, sender.DefaultTimeout, time.Now),
-			Policy: retry.Policy{Schedule: schedule, Rand: rand.Float64}, Breaker: breaks, Lifetime: breaker.Lifetime(schedule),
+			Announcer: announce.Announcer{Ingester: ingester, Tenant: config.DefaultOperatorTenant},
+			Policy:    retry.Policy{Schedule: schedule, Rand: rand.Float64}, Breaker: breaks, Lifetime: breaker.Lifetime(schedule),
 			Now: time.Now, Log: log,
 		}),
 		sweeper: sweep.Sweeper{

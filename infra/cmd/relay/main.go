@@ -33,7 +33,7 @@ func execute(args []string, options ...kong.Option) error {
 		kong.Name("relay"),
 		kong.Description("A serverless webhook relay: accepts an event once, delivers it signed to every endpoint that wants it."),
 		kong.UsageOnError(),
-		kong.Vars{"schedule": retry.DefaultSchedule, "breaker": breaker.Default},
+		kong.Vars{"schedule": retry.DefaultSchedule, "breaker": breaker.Default, "disableAfter": breaker.DefaultDisableAfter.String()},
 	}, options...)...)
 	run, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
