@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-race test-aws simulate fuzz localstack localstack-stop build validate deploy lint bench clean
+.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint bench clean
 
 CACHE := .cache
 GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
 GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 SAM := $(CACHE)/sam/bin/sam
 FUZZ_TIME ?= 10s
@@ -34,6 +35,14 @@ simulate: ## Runs SEEDS random simulations; `go test ./infra/simulate -run TestR
 
 fuzz: ## Fuzzes every parser of outside bytes for FUZZ_TIME each
 	infra/fuzz.sh $(FUZZ_TIME)
+
+audit: ## Sends made-up requests to the API by openapi.yaml, and holds template.yaml to Checkov's rules
+	infra/audit/install.sh
+	infra/audit/api.sh
+	infra/audit/template.sh
+
+vulnerabilities: ## Looks for known vulnerabilities in what is linked (asks vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 localstack: ## Deploys to LocalStack on this machine and leaves it up; prints URL and key
 	infra/localstack/install.sh

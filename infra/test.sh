@@ -58,6 +58,13 @@ env -u RELAY_TEST_AWS_ENDPOINT -u RELAY_TEST_REQUIRED make --no-print-directory 
 step "fuzz, a little"
 infra/fuzz.sh 5s
 
+if need "Schemathesis and Checkov" infra/audit/install.sh; then
+  step "made-up requests, good and bad, by openapi.yaml"
+  infra/audit/api.sh
+  step "the template's rules"
+  infra/audit/template.sh
+fi
+
 step "lint"
 make --no-print-directory lint
 

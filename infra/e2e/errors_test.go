@@ -276,6 +276,7 @@ func refusedLists(n tenant) []refusal {
 			{"limit=many", "limit"},
 			{"limit=99999999999999999999", "limit"},
 			{"limit=5&limit=6", "limit"},
+			{"limit=", "limit"},
 			{"cursor=nonsense", "cursor"},
 			{"cursor=bm9uc2Vuc2U", "cursor"}, // base64, of nonsense
 			{"page=2", "page"},

@@ -41,7 +41,7 @@ func readEvent(r *http.Request) (ingest.Request, error) {
 	request := ingest.Request{Tenant: tenantOf(r), IdempotencyKey: r.Header.Get("Idempotency-Key")}
 	err := decode(r, webhook.MaxDataBytes+envelopeAllowance, fields{
 		"type":      into("type", "a string", &request.Type),
-		"id":        into("id", "a string", &request.ID),
+		"id":        intoID("id", &request.ID),
 		"timestamp": intoTime("timestamp", &request.Timestamp),
 		"data":      func(raw json.RawMessage) error { request.Data = raw; return nil },
 	})
@@ -64,13 +64,8 @@ func checkEvent(request ingest.Request) error {
 	if len(request.Data) > webhook.MaxDataBytes {
 		return tooLarge(fmt.Sprintf("data is %d bytes; at most %d are taken. Send a link to what is larger.", len(request.Data), webhook.MaxDataBytes))
 	}
-	if request.ID != "" {
-		if err := webhook.CheckID("id", string(request.ID)); err != nil {
-			return err
-		}
-		if _, made := id.RefOf(request.ID); made {
-			return &webhook.Invalid{Field: "id", Reason: "has the form of ids that the relay makes; choose another form"}
-		}
+	if _, made := id.RefOf(request.ID); made {
+		return &webhook.Invalid{Field: "id", Reason: "has the form of ids that the relay makes; choose another form"}
 	}
 	if len(request.IdempotencyKey) > ingest.MaxKeyLength {
 		return &webhook.Invalid{Field: "Idempotency-Key", Reason: fmt.Sprintf("must be at most %d bytes", ingest.MaxKeyLength)}

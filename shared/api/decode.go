@@ -133,6 +133,16 @@ func intoPointer[T any](field, want string, target **T) func(json.RawMessage) er
 	}
 }
 
+// intoID reads a caller's own id.
+func intoID[T ~string](field string, target *T) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		if err := into(field, "a string", target)(raw); err != nil {
+			return err
+		}
+		return webhook.CheckID(field, string(*target))
+	}
+}
+
 // intoTime reads an RFC 3339 timestamp.
 func intoTime(field string, target *time.Time) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {
@@ -162,6 +172,9 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 		}
 		if len(given) > 1 {
 			return nil, &webhook.Invalid{Field: name, Reason: "is given twice"}
+		}
+		if given[0] == "" {
+			return nil, &webhook.Invalid{Field: name, Reason: "is empty; leave it out"}
 		}
 	}
 	return values, nil

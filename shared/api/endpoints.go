@@ -118,7 +118,7 @@ func viewEndpoint(e webhook.Endpoint) endpointView {
 func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
 	var n registry.NewEndpoint
 	err := decode(r, maxBody, fields{
-		"id":          into("id", "a string", &n.ID),
+		"id":          intoID("id", &n.ID),
 		"url":         into("url", "a string", &n.URL),
 		"description": into("description", "a string", &n.Description),
 		"event_types": into("event_types", "a list of strings", &n.EventTypes),
