@@ -173,7 +173,7 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 		if len(given) > 1 {
 			return nil, &webhook.Invalid{Field: name, Reason: "is given twice"}
 		}
-		if given[0] == "" {
+		if given[0] == "" && name != "cursor" { // an empty cursor asks for the first page
 			return nil, &webhook.Invalid{Field: name, Reason: "is empty; leave it out"}
 		}
 	}
