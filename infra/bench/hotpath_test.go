@@ -110,7 +110,7 @@ func queued(b *testing.B, store *sqlite.Store, ids *id.Source) []dispatch.Messag
 			Targets: []webhook.EndpointID{"receiver"}, AcceptedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
 		e.ID = id.EventID(e.Ref)
-		must(b, store.PutEvent(b.Context(), e))
+		must(b, store.PutEvents(b.Context(), []webhook.Event{e}))
 		key := webhook.DeliveryKey{Tenant: tenantID, Event: e.Ref, Endpoint: "receiver"}
 		messages = append(messages, dispatch.Message{
 			ID: strconv.Itoa(n), Body: []byte(envelope.Encode(envelope.Envelope{DeliveryKey: key})), SentAt: now, Receives: 1,

@@ -100,6 +100,66 @@ func (w *World) Send(after time.Duration, i Intent) {
 	}
 }
 
+// SendAll lets a client send all as one batch at some time of the run. What is
+// refused it sends again, each on its own.
+func (w *World) SendAll(after time.Duration, all ...Intent) {
+	made := make([]request, len(all))
+	for n, i := range all {
+		i.Tenant, i.Twin = all[0].Tenant, false // a batch is of one tenant
+		made[n] = request{intent: &intent{Intent: i, number: len(w.intents)}, tries: max(i.Tries, 1), repeats: i.Repeats}
+		w.intents = append(w.intents, made[n].intent)
+		if i.Naming == ByKey || i.Naming >= ByBoth {
+			made[n].key = fmt.Sprint("key-", made[n].number)
+		}
+	}
+	w.clients += len(all)
+	w.after(after, func() { w.tryAll(made) })
+}
+
+// tryAll makes one request of all, and then one of each that failed.
+func (w *World) tryAll(made []request) {
+	from := w.Now()
+	ask := make([]ingest.Request, len(made))
+	for n, q := range made {
+		q.first = from
+		ask[n] = q.ask()
+	}
+	in := w.instance()
+	var got []ingest.Outcome
+	var err error
+	w.start("ingest", ingestTimeout, func(p *process) {
+		in.p = p
+		got, err = in.ingester.AcceptAll(p.ctx, ask[0].Tenant, ask)
+	}, func(p *process, completed bool) {
+		if in.busy = false; !completed {
+			w.lose(in)
+			err = errInjected
+		}
+		w.busy = w.Now()
+		for n, q := range made {
+			outcome := ingest.Outcome{Err: err}
+			if err == nil {
+				outcome = got[n]
+			}
+			w.goOn(p, q, from, outcome.Accepted, outcome.Err)
+		}
+	})
+}
+
+// goOn notes an answer and asks again, if the client does.
+func (w *World) goOn(p *process, q request, from time.Time, got ingest.Accepted, err error) {
+	if next, more := w.answered(p, q, from, got, err); more {
+		w.after(q.Wait+time.Duration(w.rand.IntN(1000))*time.Millisecond, func() { w.try(next) })
+		return
+	}
+	w.clients--
+}
+
+// lose: a function that crashed loses what it kept.
+func (w *World) lose(in *instance) {
+	w.instances = slices.DeleteFunc(w.instances, func(other *instance) bool { return other == in })
+}
+
 // request is what a client asks, and how often it goes on asking.
 type request struct {
 	*intent
@@ -107,8 +167,8 @@ type request struct {
 	tries, repeats int
 }
 
-// try makes one request, and the next when it fails or its answer gets lost.
-func (w *World) try(q request) {
+// ask is the request as ingest gets it.
+func (q request) ask() ingest.Request {
 	r := ingest.Request{
 		Tenant: q.Tenant, Type: q.Type, IdempotencyKey: q.key,
 		Data: fmt.Appendf(nil, `{"tenant":%q,"intent":%d}`, q.Tenant, q.number),
@@ -116,6 +176,12 @@ func (w *World) try(q request) {
 	if q.Naming >= ByID {
 		r.ID = webhook.EventID(fmt.Sprint("intent-", q.number))
 	}
+	return r
+}
+
+// try makes one request, and the next when it fails or its answer gets lost.
+func (w *World) try(q request) {
+	r := q.ask()
 	from := w.Now()
 	in := w.instance()
 	var got ingest.Accepted
@@ -127,15 +193,10 @@ func (w *World) try(q request) {
 		in.busy = false
 		w.busy = w.Now()
 		if !completed {
-			// A function that crashed loses what it kept.
-			w.instances = slices.DeleteFunc(w.instances, func(other *instance) bool { return other == in })
+			w.lose(in)
 			err = errInjected
 		}
-		if next, more := w.answered(p, q, from, got, err); more {
-			w.after(q.Wait+time.Duration(w.rand.IntN(1000))*time.Millisecond, func() { w.try(next) })
-			return
-		}
-		w.clients--
+		w.goOn(p, q, from, got, err)
 	})
 }
 

@@ -23,7 +23,7 @@ const (
 	// Conflicts: the write takes effect, its answer is lost, and the client's own
 	// repetition meets the written row.
 	Conflicts
-	// Part: some of the messages are sent, with an error.
+	// Part: some of the messages are sent, or of the events stored, with an error.
 	Part
 	// Throttled: the batch is received, or the minute is there, but no function
 	// is invoked.
@@ -37,7 +37,7 @@ const (
 
 var faultNames = map[Fault]string{
 	None: "none", Fails: "fails", FailsAfter: "fails after its effect", Crashes: "crashes", CrashesAfter: "crashes after its effect",
-	Conflicts: "conflicts with itself", Part: "sends a part", Throttled: "throttled", Twice: "twice", ReplyLost: "reply lost",
+	Conflicts: "conflicts with itself", Part: "does a part", Throttled: "throttled", Twice: "twice", ReplyLost: "reply lost",
 }
 
 func (f Fault) String() string { return faultNames[f] }
@@ -65,6 +65,7 @@ var (
 	opClaim         = &Op{Name: "claim", Faults: writing}
 	opUpdateClaim   = &Op{Name: "update claim", Faults: guarded}
 	opPutEvent      = &Op{Name: "put event", Faults: writing}
+	opPutEvents     = &Op{Name: "put events", Faults: sendings}
 	opMarkUnsent    = &Op{Name: "mark unsent", Faults: writing}
 	opEvent         = &Op{Name: "event", Faults: reading}
 	opLoad          = &Op{Name: "load", Faults: reading}

@@ -238,8 +238,8 @@ func (s stingy) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
 // careless takes every failure to store for a success.
 type careless struct{ ingest.Store }
 
-func (c careless) PutEvent(ctx context.Context, e webhook.Event) error {
-	_ = c.Store.PutEvent(ctx, e)
+func (c careless) PutEvents(ctx context.Context, events []webhook.Event) error {
+	_ = c.Store.PutEvents(ctx, events)
 	return nil
 }
 

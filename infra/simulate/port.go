@@ -96,11 +96,25 @@ func (s store) UpdateClaim(ctx context.Context, old, c ingest.Claim) error {
 	return change(ctx, s.host, opUpdateClaim, c.Key, func(t *tables) error { return t.updateClaim(old, c) })
 }
 
-func (s store) PutEvent(ctx context.Context, e webhook.Event) error {
-	return change(ctx, s.host, opPutEvent, string(e.Ref), func(t *tables) error {
-		set(t.events, eventKey{e.Tenant, e.Ref}, &e, t.now())
+func (s store) PutEvents(ctx context.Context, events []webhook.Event) error {
+	if len(events) == 1 {
+		return change(ctx, s.host, opPutEvent, string(events[0].Ref), func(t *tables) error {
+			t.putEvents(events)
+			return nil
+		})
+	}
+	return ask(s.p, opPutEvents, list(events, func(e webhook.Event) string { return string(e.Ref) }), func(*call) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.p.w.tables.putEvents(events)
 		return nil
-	})
+	}, func(f Fault) error {
+		if f == Part {
+			s.p.w.tables.putEvents(events[:len(events)/2])
+		}
+		return fmt.Errorf("%s: %w", opPutEvents.Name, errInjected)
+	}, describe[error])
 }
 
 func (s store) MarkUnsent(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) error {

@@ -178,8 +178,10 @@ func (w *World) perform(c *call) {
 		}
 		return
 	}
-	if c.op == opPutEvent {
-		w.names.event(webhook.EventRef(c.key))
+	if c.op == opPutEvent || c.op == opPutEvents {
+		for ref := range strings.SplitSeq(c.key, ", ") {
+			w.names.event(webhook.EventRef(ref))
+		}
 	}
 	f := w.strike(c.op)
 	c.p.disturbed = c.p.disturbed || f != None

@@ -50,6 +50,16 @@ func Random(seed uint64) (Config, func(w *World)) {
 			w.Operator(pick(heard, nil, nil, []Answer{{Status: http.StatusInternalServerError}, {Status: http.StatusOK}}, []Answer{{Status: http.StatusInternalServerError}}))
 		}
 		populate(w, r)
+		if heard.IntN(3) == 0 {
+			var all []Intent
+			for range 2 + heard.IntN(4) {
+				all = append(all, Intent{
+					Tenant: "acme", Type: pick(heard, eventTypes...), Naming: Naming(heard.IntN(5)), Tries: 1 + heard.IntN(4), Wait: time.Minute,
+					Repeats: pick(heard, 0, 0, 1),
+				})
+			}
+			w.SendAll(time.Duration(heard.Int64N(int64(time.Hour))), all...)
+		}
 	}
 }
 

@@ -163,6 +163,10 @@ var scenarios = []scenario{
 		change(w, 2*time.Hour, webhook.EndpointEnabled)
 		w.Redrive(3 * time.Hour)
 	}},
+	{name: "ABatchIsAcceptedEachForItself", pairs: true, build: func(w *simulate.World) {
+		one(w)
+		w.SendAll(0, order(simulate.Unnamed, 2, 0), order(simulate.ByKey, 3, 1), order(simulate.ByID, 3, 0))
+	}},
 	{name: "TheOperatorHearsOfADeath", dies: true, config: simulate.Config{Schedule: short}, build: func(w *simulate.World) {
 		w.Operator(nil)
 		one(w, fails, aborts, fails, ok)

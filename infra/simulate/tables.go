@@ -307,3 +307,9 @@ func (t *tables) tenantsAfter(p webhook.Page) (found []webhook.Tenant, next stri
 	}
 	return found, ""
 }
+
+func (t *tables) putEvents(events []webhook.Event) {
+	for _, e := range events {
+		set(t.events, eventKey{e.Tenant, e.Ref}, &e, t.now())
+	}
+}

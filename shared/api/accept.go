@@ -15,7 +15,10 @@ import (
 type Accept struct{ Ingester *ingest.Ingester }
 
 func (a Accept) routes() []route {
-	return []route{{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events", handle: a.postEvent}}
+	return []route{
+		{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events", handle: a.postEvent},
+		{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events/batch", handle: a.postBatch},
+	}
 }
 
 // envelopeAllowance is what a request may hold besides its data, in bytes.
@@ -30,25 +33,26 @@ func (a Accept) postEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusAccepted, acceptedView{
-		ID: accepted.ID, Type: accepted.Type, Timestamp: timestamp(accepted.Timestamp), Deliveries: accepted.Deliveries,
-	})
+	writeJSON(w, http.StatusAccepted, viewAccepted(accepted))
 	return nil
 }
 
 // readEvent reads and checks one event to accept.
 func readEvent(r *http.Request) (ingest.Request, error) {
 	request := ingest.Request{Tenant: tenantOf(r), IdempotencyKey: r.Header.Get("Idempotency-Key")}
-	err := decode(r, webhook.MaxDataBytes+envelopeAllowance, fields{
+	if err := decode(r, webhook.MaxDataBytes+envelopeAllowance, eventFields(&request)); err != nil {
+		return request, err
+	}
+	return request, checkEvent(request)
+}
+
+func eventFields(request *ingest.Request) fields {
+	return fields{
 		"type":      into("type", "a string", &request.Type),
 		"id":        intoID("id", &request.ID),
 		"timestamp": intoTime("timestamp", &request.Timestamp),
 		"data":      func(raw json.RawMessage) error { request.Data = raw; return nil },
-	})
-	if err != nil {
-		return request, err
 	}
-	return request, checkEvent(request)
 }
 
 func checkEvent(request ingest.Request) error {
@@ -78,6 +82,10 @@ type acceptedView struct {
 	Type       webhook.EventType `json:"type"`
 	Timestamp  timestamp         `json:"timestamp"`
 	Deliveries int               `json:"deliveries"`
+}
+
+func viewAccepted(a ingest.Accepted) acceptedView {
+	return acceptedView{ID: a.ID, Type: a.Type, Timestamp: timestamp(a.Timestamp), Deliveries: a.Deliveries}
 }
 
 func tenantOf(r *http.Request) webhook.TenantID { return webhook.TenantID(r.PathValue("tenant")) }

@@ -88,6 +88,7 @@ var addresses = []string{
 	"POST /v1/tenants/{tenant}/endpoints/{endpoint}/secret/rotate",
 	"GET /v1/tenants/{tenant}/events",
 	"POST /v1/tenants/{tenant}/events",
+	"POST /v1/tenants/{tenant}/events/batch",
 	"GET /v1/tenants/{tenant}/events/{event}",
 }
 

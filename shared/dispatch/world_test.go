@@ -98,7 +98,7 @@ func (w *world) accept() webhook.Event {
 		Tenant: tenant, Ref: ref, ID: id.EventID(ref), Type: "order.placed", Timestamp: w.now, Body: []byte(`{}`),
 		Targets: []webhook.EndpointID{endpoint}, AcceptedAt: w.now, ExpiresAt: w.now.Add(30 * 24 * time.Hour),
 	}
-	w.must(w.store.PutEvent(w.t.Context(), e))
+	w.must(w.store.PutEvents(w.t.Context(), []webhook.Event{e}))
 	w.send(e, false)
 	return e
 }

@@ -12,8 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// maxBatchKeys is DynamoDB's limit per BatchGetItem.
-const maxBatchKeys = 100
+// DynamoDB's limits per BatchGetItem and BatchWriteItem.
+const (
+	maxBatchKeys = 100
+	maxBatchRows = 25
+)
 
 // keySet collects keys once each: BatchGetItem refuses a key named twice.
 type keySet map[key]struct{}
@@ -78,5 +81,45 @@ func (s *Store) batchGetChunk(ctx context.Context, keys []map[string]types.Attri
 			return fmt.Errorf("%d keys still unread: %w", len(left), err)
 		}
 		keys = left
+	}
+}
+
+// batchPut writes the rows, up to 25 per call, the calls side by side.
+func (s *Store) batchPut(ctx context.Context, rows []item) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for chunk := range slices.Chunk(rows, maxBatchRows) {
+		writes := make([]types.WriteRequest, len(chunk))
+		for i, row := range chunk {
+			writes[i] = types.WriteRequest{PutRequest: &types.PutRequest{Item: row}}
+		}
+		group.Go(func() error { return s.batchPutChunk(ctx, writes) })
+	}
+	return group.Wait()
+}
+
+// batchPutChunk repeats the call for the rows that DynamoDB left unwritten for
+// lack of throughput.
+func (s *Store) batchPutChunk(ctx context.Context, writes []types.WriteRequest) error {
+	for fruitless := 0; ; {
+		out, err := s.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
+			RequestItems: map[string][]types.WriteRequest{*s.table: writes},
+		})
+		if err != nil {
+			return err
+		}
+		left := out.UnprocessedItems[*s.table]
+		if len(left) == 0 {
+			return nil
+		}
+		if len(left) < len(writes) {
+			fruitless = 0
+		} else if fruitless++; fruitless == maxTries {
+			return fmt.Errorf("DynamoDB left %d of %d rows unwritten %d times", len(left), len(writes), fruitless)
+		}
+		if err := pause(ctx, fruitless); err != nil {
+			return fmt.Errorf("%d rows still unwritten: %w", len(left), err)
+		}
+		writes = left
 	}
 }

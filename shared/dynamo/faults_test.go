@@ -98,7 +98,7 @@ func TestHappyPathIsTwoWritesAndOneRead(t *testing.T) {
 	f := newFake(t, always(200, `{}`))
 	d := newDelivery()
 	e := webhook.Event{Tenant: "acme", Ref: d.Event, Body: []byte("{}")}
-	if err := f.PutEvent(t.Context(), e); err != nil {
+	if err := f.PutEvents(t.Context(), []webhook.Event{e}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.SaveDelivery(t.Context(), d); err != nil {
@@ -182,7 +182,7 @@ func TestErrorsOfDynamoDBAreReturned(t *testing.T) {
 	f := newFake(t, always(400, exception("AccessDeniedException", "")))
 	d, ctx := newDelivery(), t.Context()
 	for name, err := range map[string]error{
-		"PutEvent":       f.PutEvent(ctx, webhook.Event{Tenant: "acme", Ref: d.Event}),
+		"PutEvents":      f.PutEvents(ctx, []webhook.Event{webhook.Event{Tenant: "acme", Ref: d.Event}}),
 		"MarkUnsent":     f.MarkUnsent(ctx, "acme", d.Event),
 		"SaveDelivery":   f.SaveDelivery(ctx, d),
 		"Claim":          second(f.Claim(ctx, ingest.Claim{Tenant: "acme", Key: "key:k"})),
@@ -290,7 +290,7 @@ func TestWritesNeedAULID(t *testing.T) {
 	if err := f.SaveDelivery(t.Context(), d); err == nil {
 		t.Error("SaveDelivery: no error")
 	}
-	if err := f.PutEvent(t.Context(), webhook.Event{Tenant: "acme", Ref: "not-a-ulid"}); err == nil {
+	if err := f.PutEvents(t.Context(), []webhook.Event{webhook.Event{Tenant: "acme", Ref: "not-a-ulid"}}); err == nil {
 		t.Error("PutEvent: no error")
 	}
 	loaded, err := f.Load(t.Context(), []dispatch.Lookup{{DeliveryKey: d.DeliveryKey, Fresh: true}})

@@ -34,7 +34,7 @@ func putEvent(t *testing.T, store *dynamo.Store, tenant webhook.TenantID, age ti
 	at := fixedNow.Add(-age)
 	e := webhook.Event{Tenant: tenant, Ref: id.NewSource().EventRef(at), AcceptedAt: at, Targets: targets, ExpiresAt: fixedNow.Add(aDay), Body: []byte("{}")}
 	e.ID = id.EventID(e.Ref)
-	if err := store.PutEvent(t.Context(), e); err != nil {
+	if err := store.PutEvents(t.Context(), []webhook.Event{e}); err != nil {
 		t.Fatal(err)
 	}
 	return e

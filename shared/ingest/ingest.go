@@ -100,28 +100,51 @@ func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
+	p, err := in.prepare(ctx, r, endpoints)
+	if err != nil || p.settled {
+		return p.accepted, err
+	}
+	return in.conclude(ctx, p, in.commit(ctx, p.event))
+}
+
+// prepared is a request whose event is ready to be committed, or which found
+// that it was accepted before.
+type prepared struct {
+	event    webhook.Event
+	claims   []Claim
+	settled  bool
+	accepted Accepted
+}
+
+// prepare claims the request's names and builds its event, as new or as an
+// earlier request with the same names left it.
+func (in *Ingester) prepare(ctx context.Context, r Request, endpoints []webhook.Endpoint) (prepared, error) {
 	now := in.Now().Truncate(time.Millisecond)
 	ref := in.IDs.EventRef(now)
 	claims, winner, err := in.claim(ctx, r, ref, now)
 	if err != nil {
-		return Accepted{}, err
+		return prepared{}, err
 	}
 	if winner.Done {
 		in.finish(ctx, claims, winner.Ref)
-		return in.repeat(ctx, r.Tenant, winner.Ref)
+		before, err := in.repeat(ctx, r.Tenant, winner.Ref)
+		return prepared{settled: true, accepted: before}, err
 	}
-	event := in.event(r, winner.Ref, endpoints, now)
+	p := prepared{event: in.event(r, winner.Ref, endpoints, now), claims: claims}
 	if winner.Ref != ref {
-		if event, err = in.resume(ctx, event); err != nil {
-			return Accepted{}, err
-		}
+		p.event, err = in.resume(ctx, p.event)
 	}
-	if err := in.commit(ctx, event); err != nil {
-		in.release(ctx, claims)
+	return p, err
+}
+
+// conclude turns the outcome of a commit into the answer.
+func (in *Ingester) conclude(ctx context.Context, p prepared, err error) (Accepted, error) {
+	if err != nil {
+		in.release(ctx, p.claims)
 		return Accepted{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	in.finish(ctx, claims, event.Ref)
-	return accepted(event), nil
+	in.finish(ctx, p.claims, p.event.Ref)
+	return accepted(p.event), nil
 }
 
 // Wants reports whether an event of type t would go to any endpoint of the
@@ -171,14 +194,10 @@ func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.E
 // fails the row is marked, so that no list shows its deliveries as queued; if
 // marking fails too, the sweeper finds the row.
 func (in *Ingester) commit(ctx context.Context, e webhook.Event) error {
-	if err := in.Store.PutEvent(ctx, e); err != nil || len(e.Targets) == 0 {
+	if err := in.Store.PutEvents(ctx, []webhook.Event{e}); err != nil || len(e.Targets) == 0 {
 		return err
 	}
-	keys := make([]webhook.DeliveryKey, len(e.Targets))
-	for i, target := range e.Targets {
-		keys[i] = webhook.DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: target}
-	}
-	err := in.Queue.Send(ctx, keys)
+	err := in.Queue.Send(ctx, e.Deliveries())
 	if err == nil {
 		return nil
 	}

@@ -100,11 +100,11 @@ type faultyStore struct {
 	put, update error
 }
 
-func (f *faultyStore) PutEvent(ctx context.Context, e webhook.Event) error {
+func (f *faultyStore) PutEvents(ctx context.Context, events []webhook.Event) error {
 	if f.put != nil {
 		return f.put
 	}
-	return f.Store.PutEvent(ctx, e)
+	return f.Store.PutEvents(ctx, events)
 }
 
 func (f *faultyStore) UpdateClaim(ctx context.Context, old, c ingest.Claim) error {
@@ -117,11 +117,16 @@ func (f *faultyStore) UpdateClaim(ctx context.Context, old, c ingest.Claim) erro
 type faultyQueue struct {
 	ingest.Queue
 	before, after error
+	// manyOnly refuses what is more than one message.
+	manyOnly error
 }
 
 func (f *faultyQueue) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
 	if f.before != nil {
 		return f.before
+	}
+	if f.manyOnly != nil && len(keys) > 1 {
+		return f.manyOnly
 	}
 	if err := f.Queue.Send(ctx, keys); err != nil {
 		return err

@@ -27,9 +27,9 @@ type Store interface {
 	// of c. ErrConflict: the stored claim is no longer old.
 	UpdateClaim(ctx context.Context, old, c Claim) error
 
-	// PutEvent stores e durably before it returns, in place of what is stored
-	// under the same ref.
-	PutEvent(ctx context.Context, e webhook.Event) error
+	// PutEvents stores the events durably before it returns, each in place of
+	// what is stored under the same ref. On an error some may have been stored.
+	PutEvents(ctx context.Context, events []webhook.Event) error
 
 	// MarkUnsent records that the event's messages may not have been sent, so
 	// that lists do not show its deliveries as queued for ever. ErrNotFound:

@@ -30,7 +30,7 @@ func BenchmarkPutEventAndSend(b *testing.B) {
 			Targets: []webhook.EndpointID{"ep"}, AcceptedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
 		e.ID = id.EventID(e.Ref)
-		if err := s.PutEvent(b.Context(), e); err != nil {
+		if err := s.PutEvents(b.Context(), []webhook.Event{e}); err != nil {
 			return err
 		}
 		return q.Send(b.Context(), []webhook.DeliveryKey{{Tenant: tenant, Event: e.Ref, Endpoint: "ep"}})

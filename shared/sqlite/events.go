@@ -9,29 +9,36 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
-// PutEvent stores e durably before it returns, in place of an event stored
-// under the same reference before.
-func (s *Store) PutEvent(ctx context.Context, e webhook.Event) error {
+// PutEvents stores the events durably before it returns, all or none, each in
+// place of an event stored under the same reference before.
+func (s *Store) PutEvents(ctx context.Context, events []webhook.Event) error {
+	err := s.write(ctx, func(c *conn) error {
+		for _, e := range events {
+			if err := putEvent(c, e); err != nil {
+				return fmt.Errorf("put event %s: %w", e.Ref, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("put %d events: %w", len(events), err)
+	}
+	return nil
+}
+
+func putEvent(c *conn, e webhook.Event) error {
 	body := e.Body
 	if body == nil {
 		body = []byte{}
 	}
-	args := []any{
+	_, err := c.exec(`
+		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+		ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
+			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10`,
 		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinTargets(e.Targets),
-		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body,
-	}
-	err := s.write(ctx, func(c *conn) error {
-		_, err := c.exec(`
-			INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-			ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
-				accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10`, args...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("put event %s: %w", e.Ref, err)
-	}
-	return nil
+		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body)
+	return err
 }
 
 // MarkUnsent records that the event's messages may not have been sent.

@@ -46,7 +46,7 @@ func TestReopeningKeepsEverything(t *testing.T) {
 	must(t, s.CreateEndpoint(ctx, endpoint))
 	endpoint.Rev = 1
 	e := newEvent(now, "ep")
-	must(t, s.PutEvent(ctx, e))
+	must(t, s.PutEvents(ctx, []webhook.Event{e}))
 	d := webhook.NewDelivery(e, "ep").Die(webhook.ReasonExhausted, now)
 	must(t, s.SaveDelivery(ctx, d))
 	d.Rev = 1
@@ -103,7 +103,7 @@ func TestOpenRefusesAFileInUse(t *testing.T) {
 	if _, err := Open(cfg); !errors.Is(err, ErrInUse) {
 		t.Errorf("got error %v, want ErrInUse", err)
 	}
-	must(t, s.PutEvent(t.Context(), newEvent(time.Now())))
+	must(t, s.PutEvents(t.Context(), []webhook.Event{newEvent(time.Now())}))
 	must(t, s.Close())
 	openAt(t, cfg)
 }
@@ -178,7 +178,7 @@ func TestAFileIsDurableAndPrivate(t *testing.T) {
 func TestMemoryStoresAreApart(t *testing.T) {
 	a, b := openAt(t, Config{Path: Memory}), openAt(t, Config{Path: Memory})
 	e := newEvent(time.Now())
-	must(t, a.PutEvent(t.Context(), e))
+	must(t, a.PutEvents(t.Context(), []webhook.Event{e}))
 	if _, err := b.EventByRef(t.Context(), e.Tenant, e.Ref); !errors.Is(err, webhook.ErrNotFound) {
 		t.Errorf("got error %v, want ErrNotFound", err)
 	}
@@ -191,7 +191,7 @@ func TestSweepDeletesWhatExpired(t *testing.T) {
 	const n = 30
 	for i := range n {
 		e := newEvent(now.Add(-time.Duration(i)*time.Minute), "ep")
-		must(t, s.PutEvent(ctx, e))
+		must(t, s.PutEvents(ctx, []webhook.Event{e}))
 		must(t, s.SaveDelivery(ctx, webhook.NewDelivery(e, "ep").Die(webhook.ReasonExhausted, now)))
 		_, err := s.Claim(ctx, ingest.Claim{Tenant: "t", Key: fmt.Sprint(i), ExpiresAt: e.ExpiresAt})
 		must(t, err)

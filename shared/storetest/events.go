@@ -27,6 +27,24 @@ var eventRules = []rule{
 		}
 	}},
 
+	{"ManyEventsRoundTripAtOnce", func(t *testing.T, s *bench) {
+		var all []webhook.Event
+		for i := range 60 {
+			e := s.event(time.Duration(i)*time.Minute, "ep")
+			e.Body = fmt.Appendf(nil, `{"n":%d}`, i)
+			all = append(all, e)
+		}
+		if err := s.PutEvents(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PutEvents(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range all {
+			s.expectEvent(t, e)
+		}
+	}},
+
 	{"ABodyIsKeptToTheByte", func(t *testing.T, s *bench) {
 		for name, body := range map[string][]byte{
 			"empty":        {},

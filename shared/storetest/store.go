@@ -113,7 +113,7 @@ func (s *bench) event(age time.Duration, targets ...webhook.EndpointID) webhook.
 
 func (s *bench) put(e webhook.Event) webhook.Event {
 	s.t.Helper()
-	if err := s.PutEvent(s.t.Context(), e); err != nil {
+	if err := s.PutEvents(s.t.Context(), []webhook.Event{e}); err != nil {
 		s.t.Fatal(err)
 	}
 	return e

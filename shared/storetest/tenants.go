@@ -109,8 +109,8 @@ var tenantRules = []rule{
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		e := s.event(0, "ep")
-		if err := s.PutEvent(ctx, e); !errors.Is(err, context.Canceled) {
-			t.Errorf("PutEvent: got error %v, want context.Canceled", err)
+		if err := s.PutEvents(ctx, []webhook.Event{e}); !errors.Is(err, context.Canceled) {
+			t.Errorf("PutEvents: got error %v, want context.Canceled", err)
 		}
 		if _, err := s.EventByRef(ctx, e.Tenant, e.Ref); !errors.Is(err, context.Canceled) {
 			t.Errorf("EventByRef: got error %v, want context.Canceled", err)

@@ -84,7 +84,7 @@ func (w *world) event(tenant webhook.TenantID, age time.Duration) webhook.Event 
 		Targets: []webhook.EndpointID{"e"}, AcceptedAt: at, ExpiresAt: at.Add(30 * 24 * time.Hour),
 	}
 	e.ID = id.EventID(e.Ref)
-	w.must(w.store.PutEvent(w.t.Context(), e))
+	w.must(w.store.PutEvents(w.t.Context(), []webhook.Event{e}))
 	return e
 }
 

@@ -34,6 +34,15 @@ type Event struct {
 	Unsent bool
 }
 
+// Deliveries names the event's deliveries, in target order.
+func (e Event) Deliveries() []DeliveryKey {
+	keys := make([]DeliveryKey, len(e.Targets))
+	for i, target := range e.Targets {
+		keys[i] = DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: target}
+	}
+	return keys
+}
+
 // Expand lists the event's deliveries in target order: the stored row where
 // there is one, otherwise a queued delivery that no attempt has touched.
 func (e Event) Expand(rows []Delivery) []Delivery {
