@@ -9,10 +9,12 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/gateway"
@@ -20,6 +22,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sqsqueue"
 	"webhookrelay/shared/telemetry"
 )
@@ -29,7 +32,7 @@ func main() {
 	env := config.FromEnvironment()
 	table, queueURL, keys, fair := env.Table(), env.QueueURL(), env.Keys(), env.FairQueues()
 	deadLetterURL, deadLetterARN := env.DeadLetters()
-	outbound, overlap := env.Outbound(), env.Overlap()
+	outbound, overlap, secretsKey := env.Outbound(), env.Overlap(), env.SecretsKey()
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
@@ -43,7 +46,8 @@ func main() {
 	past := history.History{Store: store}
 	handler := api.Handler(api.Config{Keys: keys, IDs: ids, Now: time.Now, Log: log}, api.Manage{
 		Registry: registry.New(registry.Config{
-			Store: store, IDs: ids, CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
+			Store: store, Sealer: seal.New(awskms.New(kms.NewFromConfig(aws), secretsKey), time.Now), IDs: ids,
+			CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
 		}),
 		History:  past,
 		Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue},

@@ -12,16 +12,19 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"webhookrelay/shared/announce"
 	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/retry"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sender"
 	"webhookrelay/shared/sqsqueue"
 	"webhookrelay/shared/telemetry"
@@ -34,7 +37,7 @@ func main() {
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	breaker, lifetime := env.Breaker(), env.Lifetime(schedule)
 	breaker.Rand, breaker.DisableAfter = rand.Float64, env.DisableAfter()
-	operator, retention := env.OperatorTenant(), env.Retention()
+	operator, retention, secretsKey := env.OperatorTenant(), env.Retention(), env.SecretsKey()
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
@@ -42,12 +45,13 @@ func main() {
 	}
 	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
 	queue := sqsqueue.New(sqs.NewFromConfig(aws), deliveries)
+	sealer := seal.New(awskms.New(kms.NewFromConfig(aws), secretsKey), time.Now)
 	announcer := announce.Announcer{Tenant: operator, Ingester: ingest.New(ingest.Config{
 		Store: store, Queue: queue, IDs: id.NewSource(), Retention: retention, Now: time.Now, Sleep: ingest.Sleep, Log: log,
 	})}
 	dispatcher := dispatch.New(dispatch.Config{
 		Store: store, Queue: queue, Announcer: announcer,
-		Sender:  sender.New(outbound, sender.DefaultTimeout, time.Now),
+		Sender:  sender.New(sender.Config{Policy: outbound, Sealer: sealer, Now: time.Now}),
 		Policy:  retry.Policy{Schedule: schedule, Rand: rand.Float64},
 		Breaker: breaker, Lifetime: lifetime,
 		Now: time.Now,

@@ -22,14 +22,14 @@ import (
 func BenchmarkSign(b *testing.B) {
 	for _, scheme := range []struct {
 		name   string
-		secret string
+		secret signature.Secret
 	}{
 		{"HMAC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="},
 		{"Ed25519", "whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="},
 	} {
 		b.Run(scheme.name, func(b *testing.B) {
 			body, now := ingest.Body(eventType, time.Now(), eventData(0)), time.Now()
-			secrets := []webhook.Secret{{Value: scheme.secret}}
+			secrets := []signature.Secret{scheme.secret}
 			for b.Loop() {
 				if _, err := signature.Sign("evt_01M83XJ8800000000000000000", now, body, secrets); err != nil {
 					b.Fatal(err)
@@ -66,8 +66,8 @@ func BenchmarkEnvelopeDecode(b *testing.B) {
 // taker takes every event at once.
 type taker struct{}
 
-func (taker) Send(context.Context, webhook.Endpoint, webhook.Event) webhook.Result {
-	return webhook.Result{StatusCode: 204}
+func (taker) Send(context.Context, webhook.Endpoint, webhook.Event) (webhook.Result, error) {
+	return webhook.Result{StatusCode: 204}, nil
 }
 
 // BenchmarkHandleBatchOf10 takes first attempts through the dispatcher: decode,
@@ -80,7 +80,7 @@ func BenchmarkHandleBatchOf10(b *testing.B) {
 	must(b, err)
 	must(b, store.CreateEndpoint(b.Context(), webhook.Endpoint{
 		Tenant: tenantID, ID: "receiver", URL: "https://example.com/", State: webhook.EndpointEnabled,
-		Scheme: webhook.SchemeHMAC, Secrets: []webhook.Secret{{Value: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}},
+		Scheme: webhook.SchemeHMAC,
 	}))
 	schedule, err := retry.ParseSchedule(retry.DefaultSchedule)
 	must(b, err)

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,11 +16,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/retry"
+	"webhookrelay/shared/seal"
 )
 
 // template is what these tests read of template.yaml. CloudFormation's short
@@ -30,8 +33,10 @@ type template struct {
 		MinValue int    `yaml:"MinValue"`
 	} `yaml:"Parameters"`
 	Resources map[string]struct {
-		Type       string    `yaml:"Type"`
-		Properties yaml.Node `yaml:"Properties"`
+		Type                string    `yaml:"Type"`
+		DeletionPolicy      string    `yaml:"DeletionPolicy"`
+		UpdateReplacePolicy string    `yaml:"UpdateReplacePolicy"`
+		Properties          yaml.Node `yaml:"Properties"`
 	} `yaml:"Resources"`
 }
 
@@ -217,6 +222,71 @@ func TestTheEventSourceMappingReportsEachMessage(t *testing.T) {
 	}
 	if !mapping.FilterCriteria.IsZero() {
 		t.Error("a filter deletes what it does not match")
+	}
+}
+
+type role struct {
+	Policies []struct {
+		PolicyDocument struct {
+			Statement []struct {
+				Action    []string                        `yaml:"Action"`
+				Condition map[string]map[string]yaml.Node `yaml:"Condition"`
+			} `yaml:"Statement"`
+		} `yaml:"PolicyDocument"`
+	} `yaml:"Policies"`
+}
+
+// Nobody else may use the key, and those who may only for what the code seals.
+// LocalStack enforces none of this.
+func TestRolesMayUseTheSecretsKeyAsTheirFunctionsDo(t *testing.T) {
+	t.Parallel()
+	tmpl := readTemplate(t)
+	context := slices.Sorted(maps.Keys(awskms.EncryptionContext(seal.Place{})))
+	for name, allowed := range map[string][]string{
+		"IngestRole": nil, "SweeperRole": nil, "DispatcherRole": {"kms:Decrypt"}, "ApiRole": {"kms:GenerateDataKey", "kms:Decrypt"},
+	} {
+		var r role
+		tmpl.properties(t, name, &r)
+		var got []string
+		for _, statement := range r.Policies[0].PolicyDocument.Statement {
+			if !strings.HasPrefix(statement.Action[0], "kms:") {
+				continue
+			}
+			got = append(got, statement.Action...)
+			var keys []string
+			node := statement.Condition["ForAllValues:StringEquals"]["kms:EncryptionContextKeys"]
+			if err := node.Decode(&keys); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(keys)
+			if diff := cmp.Diff(context, keys); diff != "" {
+				t.Errorf("%s: the code's encryption context (-) and the condition's (+): %s", name, diff)
+			}
+			for _, key := range context {
+				if node := statement.Condition["Null"]["kms:EncryptionContext:"+key]; node.Value != "false" {
+					t.Errorf("%s: a call without %s is allowed", name, key)
+				}
+			}
+		}
+		if diff := cmp.Diff(allowed, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestTheSecretsKeyOutlivesTheStack(t *testing.T) {
+	t.Parallel()
+	tmpl := readTemplate(t)
+	for _, name := range []string{"SecretsKey", "Table", "DeliveryQueue", "DeadLetterQueue"} {
+		if r := tmpl.Resources[name]; r.DeletionPolicy != "Retain" || r.UpdateReplacePolicy != "Retain" {
+			t.Errorf("%s is deleted with the stack", name)
+		}
+	}
+	var key struct {
+		EnableKeyRotation bool `yaml:"EnableKeyRotation"`
+	}
+	if tmpl.properties(t, "SecretsKey", &key); !key.EnableKeyRotation {
+		t.Error("the key is not rotated")
 	}
 }
 

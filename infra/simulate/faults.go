@@ -78,6 +78,8 @@ var (
 	opSweepState    = &Op{Name: "sweep state", Faults: reading}
 	opSaveSweep     = &Op{Name: "save sweep state", Faults: writing}
 	opWriteEndpoint = &Op{Name: "write endpoint", Faults: guarded}
+	opNewDataKey    = &Op{Name: "new data key", Faults: reading}
+	opUnwrap        = &Op{Name: "unwrap", Faults: reading}
 	opSleep         = &Op{Name: "sleep"}
 	opSend          = &Op{Name: "send", Faults: sendings}
 	opSendOne       = &Op{Name: "send one", Faults: writing}

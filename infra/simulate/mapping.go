@@ -7,6 +7,7 @@ import (
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/retry"
+	"webhookrelay/shared/seal"
 )
 
 // dispatchTimeout is the dispatcher function's.
@@ -181,7 +182,7 @@ func (s *mapping) instance() *dispatcher {
 	jitter := func() float64 { return h.p.jitter }
 	d := dispatch.New(dispatch.Config{
 		Store: wrap[dispatch.Store](store{h}, seams.DispatchStore), Queue: wrap[dispatch.Queue](line{h}, seams.DispatchQueue),
-		Sender:    wrap[dispatch.Sender](sender{h}, seams.Sender),
+		Sender:    wrap[dispatch.Sender](sender{h, seal.New(keyService{h}, h.now)}, seams.Sender),
 		Announcer: wrap(w.announcer(h), seams.Announcer),
 		Policy:    retry.Policy{Schedule: w.config.Schedule, Rand: jitter},
 		Breaker:   w.breaker(jitter), Lifetime: breaker.Lifetime(w.config.Schedule),

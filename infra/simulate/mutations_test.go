@@ -286,6 +286,6 @@ type posts struct {
 	edit func(webhook.Endpoint) webhook.Endpoint
 }
 
-func (p posts) Send(ctx context.Context, e webhook.Endpoint, event webhook.Event) webhook.Result {
+func (p posts) Send(ctx context.Context, e webhook.Endpoint, event webhook.Event) (webhook.Result, error) {
 	return p.Sender.Send(ctx, p.edit(e), event)
 }

@@ -12,6 +12,7 @@ import (
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/webhook"
 )
 
@@ -61,13 +62,13 @@ func (e Endpoint) create() registry.NewEndpoint {
 // shareKey gives an endpoint's receiver the key it verifies with now.
 func (w *World) shareKey(tenant webhook.TenantID, id webhook.EndpointID) {
 	if e := w.tables.endpoint(endpointKey{tenant, id}); e != nil {
-		w.receivers[e.URL].key = verifierOf(*e)
+		w.receivers[e.URL].key = w.verifierOf(*e)
 	}
 }
 
 func (w *World) registry(h *host) *registry.Registry {
 	return registry.New(registry.Config{
-		Store: store{h}, IDs: w.ids, CheckURL: func(string) error { return nil }, Overlap: 24 * time.Hour, Now: h.now,
+		Store: store{h}, Sealer: seal.New(keyService{h}, h.now), IDs: w.ids, CheckURL: func(string) error { return nil }, Overlap: 24 * time.Hour, Now: h.now,
 	})
 }
 
@@ -124,7 +125,7 @@ func (w *World) Delete(after time.Duration, tenant webhook.TenantID, id webhook.
 // the overlap.
 func (w *World) Rotate(after time.Duration, tenant webhook.TenantID, id webhook.EndpointID) {
 	w.operate(after, "rotate "+string(id), func(ctx context.Context, h *host) error {
-		_, err := w.registry(h).RotateSecret(ctx, tenant, id, nil)
+		_, err := w.registry(h).RotateSecret(ctx, tenant, id, registry.Rotation{})
 		return err
 	}, func() {
 		w.after(time.Duration(w.rand.Int64N(int64(12*time.Hour))), func() { w.shareKey(tenant, id) })

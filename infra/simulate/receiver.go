@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/signature"
 	"webhookrelay/shared/webhook"
 )
@@ -35,7 +36,7 @@ type receiver struct {
 	// script answers POSTs in order; the last answer repeats.
 	script []Answer
 	// key verifies signatures: the secret, or its public key.
-	key       string
+	key       signature.Secret
 	downUntil time.Time
 	// healthy: it has recovered for good.
 	healthy bool
@@ -56,14 +57,21 @@ type post struct {
 }
 
 // sender signs as the real one does and posts to the receivers.
-type sender struct{ *host }
+type sender struct {
+	*host
+	sealer *seal.Sealer
+}
 
 // Send implements dispatch.Sender.
-func (s sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) webhook.Result {
-	w, at := s.p.w, s.p.now()
-	sig, err := signature.Sign(e.ID, at, e.Body, endpoint.ActiveSecrets(at))
+func (s sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) (webhook.Result, error) {
+	secrets, err := s.sealer.Secrets(ctx, endpoint, s.p.now())
 	if err != nil {
-		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}
+		return webhook.Result{}, err
+	}
+	w, at := s.p.w, s.p.now()
+	sig, err := signature.Sign(e.ID, at, e.Body, secrets)
+	if err != nil {
+		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}, nil
 	}
 	header := http.Header{}
 	header.Set(signature.HeaderID, string(e.ID))
@@ -89,9 +97,9 @@ func (s sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.E
 	// answer was there.
 	if deadline, ok := ctx.Deadline(); ok && now.After(deadline) && !result.Delivered() {
 		made.aborted = true
-		return webhook.Result{Aborted: true, Duration: result.Duration}
+		return webhook.Result{Aborted: true, Duration: result.Duration}, nil
 	}
-	return result
+	return result, nil
 }
 
 // arriveAt is the receiver's side of a POST.
@@ -104,7 +112,7 @@ func (w *World) arriveAt(url string, header http.Header, body []byte, made *post
 	if r.key == "" { // nobody has told it yet
 		return webhook.Result{Reason: webhook.ReasonHTTP4xx, StatusCode: http.StatusUnauthorized}
 	}
-	if err := signature.Verify(header, body, []string{r.key}, w.Now()); err != nil {
+	if err := signature.Verify(header, body, []signature.Secret{r.key}, w.Now()); err != nil {
 		w.watch.unsigned(r, made, err)
 		return webhook.Result{Reason: webhook.ReasonHTTP4xx, StatusCode: http.StatusUnauthorized}
 	}
@@ -173,14 +181,13 @@ func readPayload(body []byte) (p payload, err error) {
 }
 
 // verifierOf is the key that a receiver is given for an endpoint.
-func verifierOf(e webhook.Endpoint) string {
-	secret := e.Secrets[0].Value
-	if e.Scheme != webhook.SchemeEd25519 {
-		return secret
+func (w *World) verifierOf(e webhook.Endpoint) signature.Secret {
+	secret, err := seal.New(w.sealing, w.Now).OpenSecret(context.Background(), e, e.Secrets[0])
+	if err == nil && e.Scheme == webhook.SchemeEd25519 {
+		secret, err = signature.PublicKey(secret)
 	}
-	public, err := signature.PublicKey(secret)
 	if err != nil {
 		panic(err) // the registry made it
 	}
-	return public
+	return secret
 }

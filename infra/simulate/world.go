@@ -10,6 +10,7 @@ import (
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
@@ -89,6 +90,7 @@ type World struct {
 	ids       *id.Source
 	tables    *tables
 	queue     *queue
+	sealing   seal.LocalKey
 	mapping   *mapping
 	receivers map[string]*receiver
 	instances []*instance
@@ -151,6 +153,7 @@ func New(c Config) *World {
 	}
 	w.now.Store(epoch.UnixMilli())
 	w.busy = epoch
+	w.sealing, _ = seal.NewLocalKey(make([]byte, seal.LocalKeySize)) // of the right length
 	if !c.Strict {
 		w.ties = w.rand
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -123,6 +124,7 @@ func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"description": into("description", "a string", &n.Description),
 		"event_types": into("event_types", "a list of strings", &n.EventTypes),
 		"signature":   into("signature", "a string", &n.Scheme),
+		"secret":      intoSecret(&n.Secret),
 	})
 	if err != nil {
 		return err
@@ -204,29 +206,15 @@ type secretView struct {
 	PreviousExpiresAt *timestamp `json:"previous_expires_at,omitempty"`
 }
 
-func viewSecret(e webhook.Endpoint, now time.Time) (secretView, error) {
-	var view secretView
-	active := e.ActiveSecrets(now)
-	if len(active) == 0 {
-		return view, webhook.ErrNotFound
-	}
-	current := active[0].Value
-	if e.Scheme == webhook.SchemeEd25519 {
-		public, err := signature.PublicKey(current)
-		if err != nil {
-			return view, err
+// intoSecret reads a secret that the caller brings.
+func intoSecret(target *signature.Secret) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		err := into("secret", "a string", target)(raw)
+		if err == nil && *target == "" {
+			err = &webhook.Invalid{Field: "secret", Reason: "must not be empty: leave it out to get a fresh one"}
 		}
-		view.PublicKey = public
-	} else {
-		view.Secret = current
+		return err
 	}
-	for _, old := range active[1:] {
-		if view.PreviousExpiresAt == nil || old.ExpiresAt.After(time.Time(*view.PreviousExpiresAt)) {
-			expires := timestamp(old.ExpiresAt)
-			view.PreviousExpiresAt = &expires
-		}
-	}
-	return view, nil
 }
 
 func (m Manage) getSecret(w http.ResponseWriter, r *http.Request) error {
@@ -234,31 +222,51 @@ func (m Manage) getSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return m.writeSecret(w, endpoint)
+	return m.writeSecret(w, r, endpoint)
 }
 
 func (m Manage) rotateSecret(w http.ResponseWriter, r *http.Request) error {
+	var n registry.Rotation
 	var seconds *int64
-	if err := decodeOptional(r, fields{"overlap_seconds": intoPointer("overlap_seconds", "a whole number of seconds", &seconds)}); err != nil {
+	err := decodeOptional(r, fields{
+		"overlap_seconds": intoPointer("overlap_seconds", "a whole number of seconds", &seconds),
+		"secret":          intoSecret(&n.Secret),
+	})
+	if err != nil {
 		return err
 	}
-	var overlap *time.Duration
 	if seconds != nil {
 		// Bounded before the multiplication, which could overflow; registry says what is allowed.
 		d := time.Duration(max(-1, min(*seconds, int64(2*registry.MaxOverlap/time.Second)))) * time.Second
-		overlap = &d
+		n.Overlap = &d
 	}
-	endpoint, err := m.Registry.RotateSecret(r.Context(), tenantOf(r), endpointOf(r), overlap)
+	endpoint, err := m.Registry.RotateSecret(r.Context(), tenantOf(r), endpointOf(r), n)
 	if err != nil {
 		return err
 	}
-	return m.writeSecret(w, endpoint)
+	return m.writeSecret(w, r, endpoint)
 }
 
-func (m Manage) writeSecret(w http.ResponseWriter, endpoint webhook.Endpoint) error {
-	view, err := viewSecret(endpoint, m.Registry.Now())
+func (m Manage) writeSecret(w http.ResponseWriter, r *http.Request, endpoint webhook.Endpoint) error {
+	key, err := m.Registry.VerifyingKey(r.Context(), endpoint)
 	if err != nil {
 		return err
+	}
+	var view secretView
+	if endpoint.Scheme == webhook.SchemeEd25519 {
+		view.PublicKey = string(key)
+	} else {
+		view.Secret = string(key)
+	}
+	var expires time.Time // the present one does not
+	for _, s := range endpoint.ActiveSecrets(m.Registry.Now()) {
+		if s.ExpiresAt.After(expires) {
+			expires = s.ExpiresAt
+		}
+	}
+	if !expires.IsZero() {
+		previous := timestamp(expires)
+		view.PreviousExpiresAt = &previous
 	}
 	writeJSON(w, http.StatusOK, view)
 	return nil

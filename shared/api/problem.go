@@ -10,6 +10,7 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/webhook"
 )
 
@@ -73,6 +74,14 @@ var problems = []struct {
 	{ingest.ErrInProgress, Problem{
 		Type: "in-progress", Status: http.StatusServiceUnavailable, Title: "A request with the same key is in progress",
 		Detail: "Send the same request again in a moment to get its answer.", retryAfter: 2,
+	}},
+	{seal.ErrUnavailable, Problem{
+		Type: "unavailable", Status: http.StatusServiceUnavailable, Title: "Secrets cannot be used now",
+		Detail: "The key service that secrets are sealed with gave no answer. Send the same request again in a moment.", retryAfter: 2,
+	}},
+	{seal.ErrBroken, Problem{
+		Type: "secret-unreadable", Status: http.StatusConflict, Title: "The secret cannot be opened",
+		Detail: "It was altered, or sealed under a key that is gone. Rotate it with overlap_seconds 0, and give the receiver the new one.",
 	}},
 	{ingest.ErrUnavailable, Problem{
 		Type: "unavailable", Status: http.StatusServiceUnavailable, Title: "The event was not accepted",

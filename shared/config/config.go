@@ -92,6 +92,16 @@ func (s *Source) Keys() auth.Keys {
 	return auth.Keys{Admin: digest}
 }
 
+// SecretsKey returns RELAY_SECRETS_KEY, the ARN of the KMS key that secrets are
+// sealed with.
+func (s *Source) SecretsKey() string {
+	arn := s.required("RELAY_SECRETS_KEY")
+	if parts := strings.Split(arn, ":"); arn != "" && (len(parts) != 6 || parts[2] != "kms" || !strings.HasPrefix(parts[5], "key/")) {
+		s.fault("RELAY_SECRETS_KEY", "is %q, not the ARN of a KMS key such as arn:aws:kms:us-east-1:111122223333:key/…", arn)
+	}
+	return arn
+}
+
 // Schedule returns RELAY_RETRY_SCHEDULE. Set but empty means no retries; left
 // out, the default.
 func (s *Source) Schedule() []time.Duration {

@@ -23,6 +23,7 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 		"RELAY_DISABLE_AFTER":    "-1h",
 		"RELAY_OPERATOR_TENANT":  "the operator",
 		"RELAY_FAIR_QUEUES":      "perhaps",
+		"RELAY_SECRETS_KEY":      "alias/relay",
 		"AWS_LAMBDA_RUNTIME_API": "localhost",
 	})
 	s.Table()
@@ -36,13 +37,14 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 	s.DisableAfter()
 	s.OperatorTenant()
 	s.FairQueues()
+	s.SecretsKey()
 	err := s.Err()
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
 		"RELAY_TABLE", "RELAY_QUEUE_URL", "RELAY_DLQ_URL", "RELAY_DLQ_ARN", "RELAY_ADMIN_KEY_SHA256",
-		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP",
+		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP", "RELAY_SECRETS_KEY",
 		"RELAY_DISABLE_AFTER", "RELAY_OPERATOR_TENANT", "RELAY_FAIR_QUEUES", "AWS_LAMBDA_RUNTIME_API",
 	} {
 		if !strings.Contains(err.Error(), name) {

@@ -268,6 +268,24 @@ func TestFaults(t *testing.T) {
 		w.wantState(webhook.Delivered, 1, 1)
 		w.wantQueues(0, 0)
 	})
+	rule("ASenderThatCannotSendUsesUpNoAttemptAndSaysNothingOfTheEndpoint", func(w *world) {
+		w.sender.fails = broken
+		for range 20 {
+			w.settle()
+			w.advance(time.Minute)
+		}
+		if e, err := w.store.Endpoint(w.t.Context(), tenant, endpoint); err != nil || !e.Health.Well() {
+			w.t.Fatalf("health %+v, %v", e.Health, err)
+		}
+		if len(w.logged("attempt not made")) == 0 {
+			w.t.Fatal("nothing is logged")
+		}
+		w.sender.fails = nil
+		w.advance(5 * time.Minute)
+		w.settle()
+		w.wantState(webhook.Delivered, 1, 1)
+		w.wantQueues(0, 0)
+	})
 	rule("APostWhoseRecordIsLostIsMadeAgain", func(w *world) {
 		w.faults.saveBefore = broken
 		w.settle()
@@ -379,15 +397,15 @@ type hangs struct {
 	slow   webhook.EventID
 }
 
-func (h *hangs) Send(ctx context.Context, _ webhook.Endpoint, e webhook.Event) webhook.Result {
+func (h *hangs) Send(ctx context.Context, _ webhook.Endpoint, e webhook.Event) (webhook.Result, error) {
 	if e.ID != h.slow {
-		return status(500)
+		return status(500), nil
 	}
 	select {
 	case <-h.hidden:
-		return status(200)
+		return status(200), nil
 	case <-ctx.Done():
-		return webhook.Result{Aborted: true}
+		return webhook.Result{Aborted: true}, nil
 	}
 }
 

@@ -161,7 +161,11 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery,
 // an endpoint whose breaker is open has come back.
 func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger, probe bool) fate {
 	at := d.Now()
-	result := d.Sender.Send(attempts, *j.loaded.Endpoint, *j.loaded.Event)
+	result, err := d.Sender.Send(attempts, *j.loaded.Endpoint, *j.loaded.Event)
+	if err != nil {
+		d.Log.Error("attempt not made", "tenant_id", delivery.Tenant, "endpoint_id", delivery.Endpoint, "delivery_id", delivery.ID(), "error", err.Error())
+		return d.putBack(j.message)
+	}
 	if result.Aborted {
 		d.Log.Warn("attempt cut short", "delivery_id", delivery.ID(), "duration_ms", result.Duration.Milliseconds())
 		return hideUntil(d.Now().Add(time.Second))

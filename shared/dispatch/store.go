@@ -67,9 +67,10 @@ type Hiding struct {
 
 // Sender makes one POST.
 type Sender interface {
-	// Send signs e for the endpoint and posts it once, within ctx. Whatever
-	// happens is a Result.
-	Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) webhook.Result
+	// Send signs e for the endpoint and posts it once, within ctx. Whatever comes
+	// of it is a Result; an error says that the relay itself failed, before
+	// anything was sent.
+	Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) (webhook.Result, error)
 }
 
 // Announcer tells the operator what happens. Each call may be repeated, and has

@@ -75,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	w.must(w.store.CreateEndpoint(t.Context(), webhook.Endpoint{
 		Tenant: tenant, ID: endpoint, URL: "https://example.com/", State: webhook.EndpointEnabled,
-		Scheme: webhook.SchemeHMAC, Secrets: []webhook.Secret{{Value: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}},
+		Scheme: webhook.SchemeHMAC, Secrets: []webhook.Secret{{Sealed: []byte("sealed")}},
 	}))
 	w.event = w.accept()
 	return w
@@ -193,25 +193,30 @@ type script struct {
 	mu      sync.Mutex
 	answers []webhook.Result
 	made    int
+	// fails: the relay itself cannot send.
+	fails error
 	// during runs inside each post.
 	during func()
 }
 
-func (s *script) Send(context.Context, webhook.Endpoint, webhook.Event) webhook.Result {
+func (s *script) Send(context.Context, webhook.Endpoint, webhook.Event) (webhook.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fails != nil {
+		return webhook.Result{}, s.fails
+	}
 	s.made++
 	if s.during != nil {
 		s.during()
 	}
 	if len(s.answers) == 0 {
-		return webhook.Result{StatusCode: 200}
+		return webhook.Result{StatusCode: 200}, nil
 	}
 	answer := s.answers[0]
 	if len(s.answers) > 1 {
 		s.answers = s.answers[1:]
 	}
-	return answer
+	return answer, nil
 }
 
 func (s *script) posts() int { return s.made }

@@ -34,7 +34,7 @@ const (
 	healthWarned   = "hw"
 	healthRev      = "hr"
 
-	secretValue   = "v"
+	secretSealed  = "v"
 	secretCreated = "a"
 	secretExpires = "x"
 )
@@ -243,7 +243,7 @@ func encodeSecrets(secrets []webhook.Secret) types.AttributeValue {
 	list := make([]types.AttributeValue, 0, len(secrets))
 	for _, secret := range secrets {
 		m := item{}
-		m.setStr(secretValue, secret.Value)
+		m.setBytes(secretSealed, secret.Sealed)
 		m.setTime(secretCreated, secret.CreatedAt)
 		m.setTime(secretExpires, secret.ExpiresAt)
 		list = append(list, &types.AttributeValueMemberM{Value: m})
@@ -287,7 +287,7 @@ func decodeSecrets(v types.AttributeValue) []webhook.Secret {
 		if m, ok := element.(*types.AttributeValueMemberM); ok {
 			secret := item(m.Value)
 			secrets = append(secrets, webhook.Secret{
-				Value:     secret.str(secretValue),
+				Sealed:    secret.bytes(secretSealed),
 				CreatedAt: secret.time(secretCreated),
 				ExpiresAt: secret.time(secretExpires),
 			})

@@ -195,7 +195,7 @@ func TestEndpointRoundTrip(t *testing.T) {
 			Tenant: "t", ID: "EP-1_x", URL: "https://example.com/?a=b,c", Description: "a, b\nü",
 			EventTypes: []webhook.Pattern{"a.*", "*", "b.*.c"},
 			State:      webhook.EndpointDisabled, DisabledReason: webhook.ReasonHTTP410, Scheme: webhook.SchemeEd25519,
-			Secrets:   []webhook.Secret{{Value: "whsk_b", CreatedAt: at}, {Value: "whsk_a", CreatedAt: at, ExpiresAt: at.Add(time.Hour)}},
+			Secrets:   []webhook.Secret{{Sealed: []byte("b"), CreatedAt: at}, {Sealed: []byte("a"), CreatedAt: at, ExpiresAt: at.Add(time.Hour)}},
 			CreatedAt: at, UpdatedAt: at.Add(time.Minute), Rev: 12,
 		},
 	} {

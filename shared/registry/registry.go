@@ -4,18 +4,15 @@ package registry
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/signature"
 	"webhookrelay/shared/webhook"
 )
-
-// MaxOverlap bounds how long an old secret may go on signing.
-const MaxOverlap = 7 * 24 * time.Hour
 
 // updateTries bounds how often a change is applied anew to an endpoint that
 // someone else keeps changing.
@@ -23,8 +20,9 @@ const updateTries = 5
 
 // Config holds what a Registry works with. Every field is required.
 type Config struct {
-	Store Store
-	IDs   *id.Source
+	Store  Store
+	Sealer *seal.Sealer
+	IDs    *id.Source
 	// CheckURL refuses an endpoint's URL; its error completes "url …".
 	CheckURL func(url string) error
 	// Overlap is how long the old secret signs beside the new after a rotation,
@@ -57,10 +55,12 @@ type NewEndpoint struct {
 	Description string
 	EventTypes  []webhook.Pattern
 	Scheme      webhook.Scheme
+	// Secret is the caller's own; empty means a fresh one.
+	Secret signature.Secret
 }
 
-// CreateEndpoint checks and stores a new endpoint with a fresh secret.
-// *webhook.Invalid, ErrExists or ErrNotFound (tenant) when it cannot.
+// CreateEndpoint checks and stores a new endpoint. *webhook.Invalid, ErrExists,
+// ErrNotFound (tenant) or seal.ErrUnavailable when it cannot.
 func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, n NewEndpoint) (webhook.Endpoint, error) {
 	now := r.now()
 	e := webhook.Endpoint{
@@ -76,7 +76,7 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	if err := r.check(e); err != nil {
 		return webhook.Endpoint{}, err
 	}
-	secret, err := r.newSecret(e.Scheme, now)
+	secret, err := r.secretFor(ctx, e, n.Secret, now)
 	if err != nil {
 		return webhook.Endpoint{}, err
 	}
@@ -142,41 +142,6 @@ func (r *Registry) forgive(ctx context.Context, tenant webhook.TenantID, endpoin
 	return fmt.Errorf("endpoint %s: %w", endpoint, webhook.ErrConflict)
 }
 
-// RotateSecret gives the endpoint a new secret. The ones before it go on
-// signing beside it for overlap, or for the configured time when nil.
-func (r *Registry) RotateSecret(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, overlap *time.Duration) (webhook.Endpoint, error) {
-	keep := r.Overlap
-	if overlap != nil {
-		keep = *overlap
-	}
-	if keep < 0 || keep > MaxOverlap {
-		return webhook.Endpoint{}, &webhook.Invalid{Field: "overlap_seconds", Reason: fmt.Sprintf("must be between 0 and %d", int(MaxOverlap.Seconds()))}
-	}
-	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
-		now := r.now()
-		secret, err := r.newSecret(e.Scheme, now)
-		if err != nil {
-			return err
-		}
-		kept := []webhook.Secret{secret}
-		for _, old := range e.ActiveSecrets(now) {
-			expires := now.Add(keep)
-			if old.ExpiresAt.IsZero() || expires.Before(old.ExpiresAt) {
-				old.ExpiresAt = expires
-			}
-			if old.ExpiresAt.After(now) {
-				kept = append(kept, old)
-			}
-		}
-		if len(kept) > webhook.MaxSecrets {
-			return &webhook.Invalid{Field: "secret", Reason: fmt.Sprintf(
-				"cannot be rotated again yet: %d secrets sign at once; wait for one to expire or rotate with overlap_seconds 0", webhook.MaxSecrets)}
-		}
-		e.Secrets = kept
-		return nil
-	})
-}
-
 // update reads, changes and stores an endpoint, again if it changed meanwhile.
 func (r *Registry) update(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, change func(*webhook.Endpoint) error) (webhook.Endpoint, error) {
 	for range updateTries {
@@ -233,14 +198,6 @@ func (r *Registry) checkURL(url string) error {
 		return &webhook.Invalid{Field: "url", Reason: err.Error()}
 	}
 	return nil
-}
-
-func (r *Registry) newSecret(scheme webhook.Scheme, now time.Time) (webhook.Secret, error) {
-	value, err := signature.NewSecret(scheme, rand.Reader)
-	if err != nil {
-		return webhook.Secret{}, err
-	}
-	return webhook.Secret{Value: value, CreatedAt: now}, nil
 }
 
 func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }

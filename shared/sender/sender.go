@@ -4,8 +4,10 @@ package sender
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/signature"
 	"webhookrelay/shared/webhook"
 )
@@ -31,21 +34,28 @@ const UserAgent = "webhookrelay/1.0"
 
 // Sender posts events to endpoints. Safe for concurrent use.
 type Sender struct {
-	client  *http.Client
-	timeout time.Duration
-	now     func() time.Time
+	client *http.Client
+	Config
 }
 
-// New returns a Sender that connects only where policy allows and gives each
-// attempt at most timeout (0: DefaultTimeout).
-func New(policy safedial.Policy, timeout time.Duration, now func() time.Time) *Sender {
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
+// Config holds what a Sender works with.
+type Config struct {
+	// Policy says where it may connect.
+	Policy safedial.Policy
+	// Sealer opens the secrets that it signs with.
+	Sealer *seal.Sealer
+	// Timeout bounds an attempt; 0: DefaultTimeout.
+	Timeout time.Duration
+	Now     func() time.Time
+}
+
+// New returns a Sender over c.
+func New(c Config) *Sender {
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	transport := &http.Transport{
 		// No proxy from the environment: it would dial in our place, past the policy.
 		Proxy:                  nil,
-		DialContext:            policy.DialContext(connectTimeout),
+		DialContext:            c.Policy.DialContext(connectTimeout),
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    connectTimeout,
 		ForceAttemptHTTP2:      true,
@@ -60,27 +70,34 @@ func New(policy safedial.Policy, timeout time.Duration, now func() time.Time) *S
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		timeout: timeout,
-		now:     now,
+		Config: c,
 	}
 }
 
 // Send signs e with the endpoint's active secrets and posts it once. When ctx
-// ends before the attempt's own timeout the result is Aborted.
-func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) webhook.Result {
-	started := s.now()
-	attempt, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	result := s.post(attempt, endpoint, e, started)
-	result.Duration = s.now().Sub(started)
-	if !result.Delivered() && ctx.Err() != nil {
-		return webhook.Result{Aborted: true, Duration: result.Duration}
+// ends before the attempt's own timeout the result is Aborted. An error says that
+// the secrets cannot be opened now; then nothing was sent.
+func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) (webhook.Result, error) {
+	secrets, err := s.Sealer.Secrets(ctx, endpoint, s.Now())
+	if errors.Is(err, seal.ErrBroken) {
+		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}, nil
 	}
-	return result
+	if err != nil {
+		return webhook.Result{}, err
+	}
+	started := s.Now()
+	attempt, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	result := s.post(attempt, endpoint, e, secrets, started)
+	result.Duration = s.Now().Sub(started)
+	if !result.Delivered() && ctx.Err() != nil {
+		return webhook.Result{Aborted: true, Duration: result.Duration}, nil
+	}
+	return result, nil
 }
 
-func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event, at time.Time) webhook.Result {
-	sig, err := signature.Sign(e.ID, at, e.Body, endpoint.ActiveSecrets(at))
+func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event, secrets []signature.Secret, at time.Time) webhook.Result {
+	sig, err := signature.Sign(e.ID, at, e.Body, secrets)
 	if err != nil {
 		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}
 	}
@@ -101,7 +118,7 @@ func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 	defer response.Body.Close()
 	// A body that stalls or breaks off changes nothing: the status has come.
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxResponseRead))
-	return answer(response, body, s.now())
+	return answer(response, body, s.Now())
 }
 
 // answer reads what a response means: only 2xx is success (Standard Webhooks).

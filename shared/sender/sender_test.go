@@ -1,8 +1,10 @@
 package sender_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log"
 	"maps"
@@ -17,6 +19,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sender"
 	"webhookrelay/shared/webhook"
 )
@@ -25,11 +28,33 @@ const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 var loopback = safedial.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
+var event = webhook.Event{ID: "evt_1", Body: []byte(`{"type":"a","data":1}`)}
+
+// newSender returns a sender, and an endpoint at url whose secret it can open.
+func newSender(t *testing.T, policy safedial.Policy, timeout time.Duration, url string) (*sender.Sender, webhook.Endpoint) {
+	t.Helper()
+	key, err := seal.NewLocalKey(make([]byte, seal.LocalKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer := seal.New(key, time.Now)
+	endpoint := webhook.Endpoint{Tenant: "acme", ID: "shop", URL: url}
+	sealed, err := sealer.SealSecret(t.Context(), endpoint.Tenant, endpoint.ID, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint.Secrets = []webhook.Secret{{Sealed: sealed}}
+	return sender.New(sender.Config{Policy: policy, Sealer: sealer, Timeout: timeout, Now: time.Now}), endpoint
+}
+
 func send(t *testing.T, policy safedial.Policy, timeout time.Duration, url string) webhook.Result {
 	t.Helper()
-	endpoint := webhook.Endpoint{URL: url, Secrets: []webhook.Secret{{Value: secret}}}
-	event := webhook.Event{ID: "evt_1", Body: []byte(`{"type":"a","data":1}`)}
-	return sender.New(policy, timeout, time.Now).Send(t.Context(), endpoint, event)
+	s, endpoint := newSender(t, policy, timeout, url)
+	result, err := s.Send(t.Context(), endpoint, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
 }
 
 func TestTheRequestIsASignedPost(t *testing.T) {
@@ -184,19 +209,52 @@ func TestWhyNoAnswerCame(t *testing.T) {
 	}
 	t.Run("TheRelaysOwnDeadlineSaysNothingOfTheEndpoint", func(t *testing.T) {
 		t.Parallel()
+		s, endpoint := newSender(t, loopback, 0, hang.URL)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		got := sender.New(loopback, 0, time.Now).Send(ctx,
-			webhook.Endpoint{URL: hang.URL, Secrets: []webhook.Secret{{Value: secret}}}, webhook.Event{ID: "evt_1"})
-		if !got.Aborted || got.Delivered() {
-			t.Fatalf("got %+v", got)
+		got, err := s.Send(ctx, endpoint, event)
+		if !got.Aborted || got.Delivered() || err != nil {
+			t.Fatalf("got %+v, %v", got, err)
 		}
 	})
-	t.Run("WithoutASecretNothingIsSent", func(t *testing.T) {
-		t.Parallel()
-		got := sender.New(loopback, 0, time.Now).Send(t.Context(), webhook.Endpoint{URL: plain.URL}, webhook.Event{ID: "evt_1"})
-		if got.Reason != webhook.ReasonBadSecret {
-			t.Fatalf("got %+v", got)
+}
+
+// unreachable is a key service that does not answer.
+type unreachable struct{ seal.DataKeys }
+
+func (unreachable) Unwrap(context.Context, []byte, seal.Place) ([]byte, error) {
+	return nil, errors.New("connection refused")
+}
+
+func TestNothingIsSentUnsigned(t *testing.T) {
+	t.Parallel()
+	untouched := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }))
+	t.Cleanup(untouched.Close)
+	s, endpoint := newSender(t, loopback, 0, untouched.URL)
+	for rule, unusable := range map[string]func(e *webhook.Endpoint){
+		"WithoutASecret":                 func(e *webhook.Endpoint) { e.Secrets = nil },
+		"WithAnExpiredSecret":            func(e *webhook.Endpoint) { e.Secrets[0].ExpiresAt = time.Now().Add(-time.Second) },
+		"WithTheSecretOfAnotherEndpoint": func(e *webhook.Endpoint) { e.ID = "shop2" },
+		"WithTheSecretOfAnotherTenant":   func(e *webhook.Endpoint) { e.Tenant = "acme2" },
+		"WithAnAlteredSecret":            func(e *webhook.Endpoint) { e.Secrets[0].Sealed[40] ^= 1 },
+		"WithOneAlteredSecretOfTwo": func(e *webhook.Endpoint) {
+			e.Secrets = append(e.Secrets, webhook.Secret{Sealed: []byte("nonsense")})
+		},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			e := endpoint
+			e.Secrets = []webhook.Secret{{Sealed: bytes.Clone(endpoint.Secrets[0].Sealed)}}
+			unusable(&e)
+			got, err := s.Send(t.Context(), e, event)
+			if got.Reason != webhook.ReasonBadSecret || got.Detail == "" || err != nil {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+		})
+	}
+	t.Run("WhileTheKeyServiceIsAwayItIsTheRelayThatFailed", func(t *testing.T) {
+		away := sender.New(sender.Config{Policy: loopback, Sealer: seal.New(unreachable{}, time.Now), Now: time.Now})
+		if got, err := away.Send(t.Context(), endpoint, event); !errors.Is(err, seal.ErrUnavailable) {
+			t.Fatalf("got %+v, %v", got, err)
 		}
 	})
 }

@@ -52,9 +52,9 @@ var (
 	ErrNoMatch       = errors.New("no signature matches")
 )
 
-// NewSecret draws a serialized secret for scheme from random, which must be
+// NewSecret draws a secret for scheme from random, which must be
 // cryptographically secure.
-func NewSecret(scheme webhook.Scheme, random io.Reader) (string, error) {
+func NewSecret(scheme webhook.Scheme, random io.Reader) (Secret, error) {
 	prefix, size := PrefixHMAC, newSecretBytes
 	if scheme == webhook.SchemeEd25519 {
 		prefix, size = PrefixPrivate, ed25519.SeedSize
@@ -63,11 +63,11 @@ func NewSecret(scheme webhook.Scheme, random io.Reader) (string, error) {
 	if _, err := io.ReadFull(random, raw); err != nil {
 		return "", fmt.Errorf("draw a secret: %w", err)
 	}
-	return prefix + base64.StdEncoding.EncodeToString(raw), nil
+	return Secret(prefix + base64.StdEncoding.EncodeToString(raw)), nil
 }
 
 // PublicKey returns the "whpk_…" key that verifies what a "whsk_…" secret signs.
-func PublicKey(secret string) (string, error) {
+func PublicKey(secret Secret) (Secret, error) {
 	key, err := parseKey(secret)
 	if err != nil {
 		return "", err
@@ -76,20 +76,20 @@ func PublicKey(secret string) (string, error) {
 		return "", errors.New("an HMAC secret has no public key")
 	}
 	public := key.private.Public().(ed25519.PublicKey)
-	return PrefixPublic + base64.StdEncoding.EncodeToString(public), nil
+	return Secret(PrefixPublic + base64.StdEncoding.EncodeToString(public)), nil
 }
 
 // Sign returns the webhook-signature header over id, timestamp and body: one
 // signature per secret, in order. It fails when there is no secret, or one is
 // malformed; the error does not quote it.
-func Sign(id webhook.EventID, timestamp time.Time, body []byte, secrets []webhook.Secret) (string, error) {
+func Sign(id webhook.EventID, timestamp time.Time, body []byte, secrets []Secret) (string, error) {
 	if len(secrets) == 0 {
 		return "", errors.New("no secret to sign with")
 	}
 	content := signedContent(string(id), strconv.FormatInt(timestamp.Unix(), 10), body)
 	var header strings.Builder
 	for i, secret := range secrets {
-		key, err := parseKey(secret.Value)
+		key, err := parseKey(secret)
 		if err != nil {
 			return "", fmt.Errorf("secret %d: %w", i+1, err)
 		}
@@ -103,7 +103,7 @@ func Sign(id webhook.EventID, timestamp time.Time, body []byte, secrets []webhoo
 
 // Verify checks a received webhook against secrets ("whsec_…" or "whpk_…"),
 // any of which may match, and its timestamp against now.
-func Verify(header http.Header, body []byte, secrets []string, now time.Time) error {
+func Verify(header http.Header, body []byte, secrets []Secret, now time.Time) error {
 	id, timestamp, signatures := header.Get(HeaderID), header.Get(HeaderTimestamp), header.Get(HeaderSignature)
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if id == "" || signatures == "" || err != nil {
@@ -147,8 +147,8 @@ type key struct {
 	public  ed25519.PublicKey
 }
 
-func parseKey(serialized string) (key, error) {
-	prefix, encoded, _ := strings.Cut(serialized, "_")
+func parseKey(serialized Secret) (key, error) {
+	prefix, encoded, _ := strings.Cut(string(serialized), "_")
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return key{}, errors.New("a key is not base64 after its prefix")

@@ -28,7 +28,11 @@ var vectorTime = time.Unix(1614265330, 0)
 
 func TestSign(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ rule, secret, want string }{
+	for _, tc := range []struct {
+		rule   string
+		secret signature.Secret
+		want   string
+	}{
 		{
 			"V1MatchesTheReferenceVector", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 			"v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
@@ -40,7 +44,7 @@ func TestSign(t *testing.T) {
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			t.Parallel()
-			got, err := signature.Sign(vectorID, vectorTime, []byte(vectorBody), []webhook.Secret{{Value: tc.secret}})
+			got, err := signature.Sign(vectorID, vectorTime, []byte(vectorBody), []signature.Secret{tc.secret})
 			if err != nil || got != tc.want {
 				t.Fatalf("got %q, %v; want %q", got, err, tc.want)
 			}
@@ -48,9 +52,9 @@ func TestSign(t *testing.T) {
 	}
 	t.Run("SeveralSecretsMakeSeveralSignaturesInOrder", func(t *testing.T) {
 		t.Parallel()
-		got, err := signature.Sign(vectorID, vectorTime, nil, []webhook.Secret{
-			{Value: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
-			{Value: "whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk="},
+		got, err := signature.Sign(vectorID, vectorTime, nil, []signature.Secret{
+			"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+			"whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk=",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +73,7 @@ func TestSign(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			_, err := signature.Sign(vectorID, vectorTime, nil, []webhook.Secret{{Value: secret}})
+			_, err := signature.Sign(vectorID, vectorTime, nil, []signature.Secret{signature.Secret(secret)})
 			if err == nil {
 				t.Fatal("signed")
 			}
@@ -97,7 +101,7 @@ func TestTheOfficialLibraryAcceptsWhatWeSign(t *testing.T) {
 		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
 		id := rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`).Draw(t, "id")
 		header := headers(t, id, time.Now(), body, secret)
-		official, err := standardwebhooks.NewWebhook(secret)
+		official, err := standardwebhooks.NewWebhook(string(secret))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,18 +128,18 @@ func TestVerify(t *testing.T) {
 		rule    string
 		header  http.Header
 		body    []byte
-		secrets []string
+		secrets []signature.Secret
 		want    error
 	}{
-		{"AGenuineV1Passes", headers(t, "evt_1", now, body, secret), body, []string{secret}, nil},
-		{"AGenuineV1aPassesUnderThePublicKey", headers(t, "evt_1", now, body, private), body, []string{public}, nil},
-		{"AnyOfSeveralSecretsMayMatch", headers(t, "evt_1", now, body, secret), body, []string{public, secret}, nil},
-		{"AnyOfSeveralSignaturesMayMatch", headers(t, "evt_1", now, body, private, secret), body, []string{secret}, nil},
-		{"AChangedBodyIsRefused", headers(t, "evt_1", now, body, secret), []byte("x"), []string{secret}, signature.ErrNoMatch},
-		{"AnotherSecretIsRefused", headers(t, "evt_1", now, body, private), body, []string{secret}, signature.ErrNoMatch},
-		{"AnOldTimestampIsRefused", headers(t, "evt_1", now.Add(-6*time.Minute), body, secret), body, []string{secret}, signature.ErrTooOld},
-		{"AFutureTimestampIsRefused", headers(t, "evt_1", now.Add(6*time.Minute), body, secret), body, []string{secret}, signature.ErrTooNew},
-		{"MissingHeadersAreRefused", http.Header{}, body, []string{secret}, signature.ErrMissingHeader},
+		{"AGenuineV1Passes", headers(t, "evt_1", now, body, secret), body, []signature.Secret{secret}, nil},
+		{"AGenuineV1aPassesUnderThePublicKey", headers(t, "evt_1", now, body, private), body, []signature.Secret{public}, nil},
+		{"AnyOfSeveralSecretsMayMatch", headers(t, "evt_1", now, body, secret), body, []signature.Secret{public, secret}, nil},
+		{"AnyOfSeveralSignaturesMayMatch", headers(t, "evt_1", now, body, private, secret), body, []signature.Secret{secret}, nil},
+		{"AChangedBodyIsRefused", headers(t, "evt_1", now, body, secret), []byte("x"), []signature.Secret{secret}, signature.ErrNoMatch},
+		{"AnotherSecretIsRefused", headers(t, "evt_1", now, body, private), body, []signature.Secret{secret}, signature.ErrNoMatch},
+		{"AnOldTimestampIsRefused", headers(t, "evt_1", now.Add(-6*time.Minute), body, secret), body, []signature.Secret{secret}, signature.ErrTooOld},
+		{"AFutureTimestampIsRefused", headers(t, "evt_1", now.Add(6*time.Minute), body, secret), body, []signature.Secret{secret}, signature.ErrTooNew},
+		{"MissingHeadersAreRefused", http.Header{}, body, []signature.Secret{secret}, signature.ErrMissingHeader},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			t.Parallel()
@@ -147,7 +151,7 @@ func TestVerify(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	secret := "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	const secret signature.Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	f.Add(vectorID, "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", []byte(vectorBody))
 	f.Add("", "x", " , v1 v1a,", []byte{})
 	f.Fuzz(func(t *testing.T, id, timestamp, sig string, body []byte) {
@@ -155,7 +159,7 @@ func FuzzVerify(f *testing.F) {
 		header.Set(signature.HeaderID, id)
 		header.Set(signature.HeaderTimestamp, timestamp)
 		header.Set(signature.HeaderSignature, sig)
-		err := signature.Verify(header, body, []string{secret}, vectorTime)
+		err := signature.Verify(header, body, []signature.Secret{secret}, vectorTime)
 		genuine := id == vectorID && timestamp == "1614265330" && bytes.Equal(body, []byte(vectorBody))
 		if err == nil && !genuine {
 			t.Fatal("a forgery passed")
@@ -165,12 +169,8 @@ func FuzzVerify(f *testing.F) {
 
 type fataler interface{ Fatal(...any) }
 
-func headers(t fataler, id string, at time.Time, body []byte, secrets ...string) http.Header {
-	list := make([]webhook.Secret, len(secrets))
-	for i, s := range secrets {
-		list[i] = webhook.Secret{Value: s}
-	}
-	sig, err := signature.Sign(webhook.EventID(id), at, body, list)
+func headers(t fataler, id string, at time.Time, body []byte, secrets ...signature.Secret) http.Header {
+	sig, err := signature.Sign(webhook.EventID(id), at, body, secrets)
 	if err != nil {
 		t.Fatal(err)
 	}

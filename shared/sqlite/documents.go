@@ -33,7 +33,7 @@ type healthDoc struct {
 }
 
 type secretDoc struct {
-	Value     string `json:"value"`
+	Sealed    []byte `json:"sealed"`
 	CreatedAt int64  `json:"created"`
 	ExpiresAt int64  `json:"expires"`
 }
@@ -60,7 +60,7 @@ func encode(doc any) string {
 func encodeEndpoint(e webhook.Endpoint) string {
 	secrets := make([]secretDoc, len(e.Secrets))
 	for i, secret := range e.Secrets {
-		secrets[i] = secretDoc{secret.Value, millis(secret.CreatedAt), millis(secret.ExpiresAt)}
+		secrets[i] = secretDoc{secret.Sealed, millis(secret.CreatedAt), millis(secret.ExpiresAt)}
 	}
 	return encode(endpointDoc{
 		URL: e.URL, Description: e.Description, EventTypes: e.EventTypes, State: e.State, Reason: e.DisabledReason,
@@ -79,7 +79,7 @@ func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 	e.CreatedAt, e.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)
 	for _, secret := range doc.Secrets {
 		e.Secrets = append(e.Secrets, webhook.Secret{
-			Value: secret.Value, CreatedAt: instant(secret.CreatedAt), ExpiresAt: instant(secret.ExpiresAt),
+			Sealed: secret.Sealed, CreatedAt: instant(secret.CreatedAt), ExpiresAt: instant(secret.ExpiresAt),
 		})
 	}
 	return e, nil

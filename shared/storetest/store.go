@@ -127,8 +127,8 @@ func (s *bench) endpoint(name webhook.EndpointID) webhook.Endpoint {
 		Tenant: s.tenant, ID: name, URL: "https://example.com/hooks?a=1&b=<2>", Description: "Größe \"M\"",
 		EventTypes: []webhook.Pattern{"invoice.*", "user.created"}, State: webhook.EndpointEnabled, Scheme: webhook.SchemeHMAC,
 		Secrets: []webhook.Secret{
-			{Value: "whsec_bmV3", CreatedAt: now.Add(-time.Hour).Add(5 * time.Millisecond)},
-			{Value: "whsec_b2xk", CreatedAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(24*time.Hour + 3*time.Millisecond)},
+			{Sealed: []byte("\x01\x00new"), CreatedAt: now.Add(-time.Hour).Add(5 * time.Millisecond)},
+			{Sealed: []byte("\xffold\x00"), CreatedAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(24*time.Hour + 3*time.Millisecond)},
 		},
 		CreatedAt: now.Add(-2 * time.Hour), UpdatedAt: now.Add(-time.Hour),
 	}

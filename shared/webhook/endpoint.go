@@ -71,10 +71,10 @@ func (e Endpoint) Wants(t EventType) bool {
 // MaxSecrets bounds how many secrets sign at once, so that a header stays small.
 const MaxSecrets = 10
 
-// Secret is one signing key in its serialized form: "whsec_…" for v1,
-// "whsk_…" for v1a. It must never reach logs, errors or lists.
+// Secret is one signing key as it is stored: sealed, so that who reads the store
+// cannot sign (package seal).
 type Secret struct {
-	Value     string
+	Sealed    []byte
 	CreatedAt time.Time
 	// ExpiresAt is when an older secret stops signing; zero for the current one.
 	ExpiresAt time.Time

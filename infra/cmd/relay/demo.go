@@ -92,9 +92,9 @@ func (d *demo) verify(r *http.Request, body []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	var secrets []string
-	for _, secret := range endpoint.ActiveSecrets(now) {
-		secrets = append(secrets, secret.Value)
+	secrets, err := d.registry.Sealer.Secrets(r.Context(), endpoint, now)
+	if err != nil {
+		return err
 	}
 	return signature.Verify(r.Header, body, secrets, now)
 }

@@ -28,6 +28,7 @@ import (
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sender"
 	"webhookrelay/shared/sqlite"
 	"webhookrelay/shared/sweep"
@@ -88,6 +89,10 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return err
 	}
+	dataKeys, err := secretKey(c.Data)
+	if err != nil {
+		return err
+	}
 	store, err := sqlite.Open(sqlite.Config{Path: c.Data, MaxReceives: len(schedule) + 1 + receiveSlack})
 	if err != nil {
 		return err
@@ -96,7 +101,7 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("--listen: %w", err), store.Close())
 	}
-	relay := newRelay(c, store, schedule, breaks, policy, key, "http://"+listener.Addr().String())
+	relay := newRelay(c, store, schedule, breaks, policy, seal.New(dataKeys, time.Now), key, "http://"+listener.Addr().String())
 	return errors.Join(relay.serve(listener), store.Close())
 }
 
@@ -142,7 +147,7 @@ type relay struct {
 	log        *slog.Logger
 }
 
-func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, breaks breaker.Policy, policy safedial.Policy, key, url string) *relay {
+func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, breaks breaker.Policy, policy safedial.Policy, sealer *seal.Sealer, key, url string) *relay {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked by the flag's enum
 	log := telemetry.NewLogger(os.Stderr, level)
@@ -150,7 +155,7 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 	queue := store.Queue()
 	past := history.History{Store: store}
 	endpoints := registry.New(registry.Config{
-		Store: store, IDs: ids, CheckURL: policy.CheckURL, Overlap: config.DefaultOverlap, Now: time.Now,
+		Store: store, Sealer: sealer, IDs: ids, CheckURL: policy.CheckURL, Overlap: config.DefaultOverlap, Now: time.Now,
 	})
 	ingester := ingest.New(ingest.Config{
 		Store: store, Queue: queue, IDs: ids, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour,
@@ -168,7 +173,7 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 	return &relay{
 		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
 		dispatcher: dispatch.New(dispatch.Config{
-			Store: store, Queue: queue, Sender: sender.New(policy, sender.DefaultTimeout, time.Now),
+			Store: store, Queue: queue, Sender: sender.New(sender.Config{Policy: policy, Sealer: sealer, Now: time.Now}),
 			Announcer: announce.Announcer{Ingester: ingester, Tenant: config.DefaultOperatorTenant},
 			Policy:    retry.Policy{Schedule: schedule, Rand: rand.Float64}, Breaker: breaks, Lifetime: breaker.Lifetime(schedule),
 			Now: time.Now, Log: log,
