@@ -118,6 +118,9 @@ var mutations = []mutation{
 			return e
 		}}
 	}}},
+	{"TheSenderSaysDeliveredWhenItCannotOpenTheSecrets", simulate.Seams{Sender: func(s dispatch.Sender) dispatch.Sender {
+		return confident{s}
+	}}},
 	{"TheSenderPostsToTheOtherTenant", simulate.Seams{Sender: func(s dispatch.Sender) dispatch.Sender {
 		return posts{s, func(e webhook.Endpoint) webhook.Endpoint {
 			if e.Tenant == "bolt" {
@@ -279,6 +282,17 @@ func (m mumbling) DeliveryDied(ctx context.Context, d webhook.Delivery) error {
 type discreet struct{ dispatch.Announcer }
 
 func (discreet) EndpointDisabled(context.Context, webhook.Endpoint, webhook.Reason) error { return nil }
+
+// confident takes its own failure for a success.
+type confident struct{ dispatch.Sender }
+
+func (c confident) Send(ctx context.Context, e webhook.Endpoint, event webhook.Event) (webhook.Result, error) {
+	result, err := c.Sender.Send(ctx, e, event)
+	if err != nil {
+		result.StatusCode = 200
+	}
+	return result, nil
+}
 
 // posts changes the endpoint that is posted to.
 type posts struct {

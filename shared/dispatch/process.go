@@ -160,7 +160,6 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery,
 // attempt posts the event once and records what came of it. A probe asks whether
 // an endpoint whose breaker is open has come back.
 func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger, probe bool) fate {
-	at := d.Now()
 	result, err := d.Sender.Send(attempts, *j.loaded.Endpoint, *j.loaded.Event)
 	if err != nil {
 		d.Log.Error("attempt not made", "tenant_id", delivery.Tenant, "endpoint_id", delivery.Endpoint, "delivery_id", delivery.ID(), "error", err.Error())
@@ -171,7 +170,8 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 		return hideUntil(d.Now().Add(time.Second))
 	}
 	attempt := webhook.Attempt{
-		At: at, Trigger: trigger, Reason: result.Reason, StatusCode: result.StatusCode,
+		// When the POST began; before it, secrets may have had to be opened.
+		At: d.Now().Add(-result.Duration), Trigger: trigger, Reason: result.Reason, StatusCode: result.StatusCode,
 		Detail: result.Detail, Response: result.Response, Duration: result.Duration,
 	}
 	health := d.heard(ctx, j, result)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/id"
@@ -20,6 +21,48 @@ func TestConformance(t *testing.T) {
 	storetest.Store(t, func(_ *testing.T, now func() time.Time) storetest.StoreUnderTest {
 		return dynamo.New(client, table, now)
 	})
+}
+
+func TestNoSecretIsStored(t *testing.T) {
+	client, table := emulator(t)
+	storetest.NoSecretIsStored(t, dynamo.New(client, table, time.Now), func() []byte { return scan(t, client, table) })
+}
+
+// scan returns the names and values of all attributes of all rows.
+func scan(t *testing.T, client *dynamodb.Client, table string) (all []byte) {
+	t.Helper()
+	pages := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range page.Items {
+			all = appendValue(all, &types.AttributeValueMemberM{Value: row})
+		}
+	}
+	return all
+}
+
+func appendValue(all []byte, value types.AttributeValue) []byte {
+	switch v := value.(type) {
+	case *types.AttributeValueMemberM:
+		for name, member := range v.Value {
+			all = appendValue(append(append(all, '\n'), name...), member)
+		}
+	case *types.AttributeValueMemberL:
+		for _, element := range v.Value {
+			all = appendValue(all, element)
+		}
+	case *types.AttributeValueMemberB:
+		// A payload may lie there deflated; secrets are none.
+		all = append(append(all, '\n'), v.Value...)
+	case *types.AttributeValueMemberS:
+		all = append(append(all, '\n'), v.Value...)
+	case *types.AttributeValueMemberN:
+		all = append(append(all, '\n'), v.Value...)
+	}
+	return all
 }
 
 var (

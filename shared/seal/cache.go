@@ -2,7 +2,6 @@ package seal
 
 import (
 	"container/list"
-	"crypto/cipher"
 	"sync"
 	"time"
 )
@@ -25,7 +24,7 @@ type cache struct {
 
 type remembered struct {
 	name  string
-	key   cipher.AEAD
+	key   dataKey
 	until time.Time
 }
 
@@ -33,22 +32,22 @@ func newCache(now func() time.Time) *cache {
 	return &cache{now: now, held: make(map[string]*list.Element), aged: list.New()}
 }
 
-func (c *cache) get(name string) (cipher.AEAD, bool) {
+func (c *cache) get(name string) (dataKey, bool) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	element, ok := c.held[name]
 	if !ok {
-		return nil, false
+		return dataKey{}, false
 	}
 	if found := element.Value.(remembered); now.Before(found.until) {
 		return found.key, true
 	}
 	c.forget(element)
-	return nil, false
+	return dataKey{}, false
 }
 
-func (c *cache) put(name string, key cipher.AEAD) {
+func (c *cache) put(name string, key dataKey) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()

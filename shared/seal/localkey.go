@@ -2,26 +2,21 @@ package seal
 
 import (
 	"context"
-	"crypto/cipher"
 	"crypto/rand"
-	"fmt"
 )
 
 // LocalKeySize is the length of a LocalKey's key in bytes.
-const LocalKeySize = 32
+const LocalKeySize = DataKeySize
 
 // LocalKey is a key service that is nothing but a key in memory, for a relay that
 // has no other.
-type LocalKey struct{ key cipher.AEAD }
+type LocalKey struct{ key dataKey }
 
 var _ DataKeys = LocalKey{}
 
 // NewLocalKey returns a LocalKey over LocalKeySize random bytes, which it wipes.
 func NewLocalKey(random []byte) (LocalKey, error) {
-	if len(random) != LocalKeySize {
-		return LocalKey{}, fmt.Errorf("a key of %d bytes, not %d", len(random), LocalKeySize)
-	}
-	key, err := newKey(random)
+	key, err := newDataKey(random)
 	return LocalKey{key}, err
 }
 
@@ -29,14 +24,10 @@ func NewLocalKey(random []byte) (LocalKey, error) {
 func (k LocalKey) NewDataKey(_ context.Context, at Place) (key, wrapped []byte, err error) {
 	key = make([]byte, DataKeySize)
 	_, _ = rand.Read(key) // never fails
-	return key, k.key.Seal(nil, nil, key, at.append(nil)), nil
+	return key, k.key.seal(nil, key, at), nil
 }
 
 // Unwrap implements DataKeys.
 func (k LocalKey) Unwrap(_ context.Context, wrapped []byte, at Place) ([]byte, error) {
-	key, err := k.key.Open(nil, nil, wrapped, at.append(nil))
-	if err != nil {
-		return nil, ErrBroken
-	}
-	return key, nil
+	return k.key.open(wrapped, at)
 }

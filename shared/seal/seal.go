@@ -6,8 +6,6 @@ package seal
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,9 +26,6 @@ var (
 	// That says nothing of what is sealed; try again later.
 	ErrUnavailable = errors.New("the key service is not available")
 )
-
-// DataKeySize is the length of a data key in bytes.
-const DataKeySize = 32
 
 // DataKeys is a key service. Safe for concurrent use.
 type DataKeys interface {
@@ -56,8 +51,8 @@ type Place struct {
 	Purpose  Purpose
 }
 
-// append adds an encoding of p that no other place has.
-func (p Place) append(b []byte) []byte {
+// bytes encodes p as no other place is encoded.
+func (p Place) bytes() (b []byte) {
 	for _, part := range []string{string(p.Tenant), string(p.Endpoint), string(p.Purpose)} {
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
@@ -99,13 +94,13 @@ func (s *Sealer) Seal(ctx context.Context, at Place, value []byte) ([]byte, erro
 	if len(wrapped) == 0 || len(wrapped) > math.MaxUint16 {
 		return nil, fmt.Errorf("new data key: %w: %d bytes when wrapped", ErrUnavailable, len(wrapped))
 	}
-	key, err := newKey(plain)
+	key, err := newDataKey(plain)
 	if err != nil {
 		return nil, fmt.Errorf("new data key: %w: %w", ErrUnavailable, err)
 	}
 	s.opened.put(nameOf(wrapped, at), key)
 	sealed := binary.BigEndian.AppendUint16([]byte{version}, uint16(len(wrapped)))
-	return key.Seal(append(sealed, wrapped...), nil, value, at.append(nil)), nil
+	return key.seal(append(sealed, wrapped...), value, at), nil
 }
 
 // Open returns the value that was sealed for at. ErrBroken: there is none, ever.
@@ -119,11 +114,7 @@ func (s *Sealer) Open(ctx context.Context, at Place, sealed []byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	value, err := key.Open(nil, nil, box, at.append(nil))
-	if err != nil {
-		return nil, ErrBroken
-	}
-	return value, nil
+	return key.open(box, at)
 }
 
 func split(sealed []byte) (wrapped, box []byte, ok bool) {
@@ -138,7 +129,7 @@ func split(sealed []byte) (wrapped, box []byte, ok bool) {
 }
 
 // key returns the data key, from memory or by one call, however many ask at once.
-func (s *Sealer) key(ctx context.Context, wrapped []byte, at Place) (cipher.AEAD, error) {
+func (s *Sealer) key(ctx context.Context, wrapped []byte, at Place) (dataKey, error) {
 	name := nameOf(wrapped, at)
 	if key, ok := s.opened.get(name); ok {
 		return key, nil
@@ -151,7 +142,7 @@ func (s *Sealer) key(ctx context.Context, wrapped []byte, at Place) (cipher.AEAD
 		if err != nil {
 			return nil, err
 		}
-		key, err := newKey(plain)
+		key, err := newDataKey(plain)
 		if err != nil {
 			return nil, err
 		}
@@ -160,32 +151,18 @@ func (s *Sealer) key(ctx context.Context, wrapped []byte, at Place) (cipher.AEAD
 	})
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("unwrap data key: %w: %w", ErrUnavailable, ctx.Err())
+		return dataKey{}, fmt.Errorf("unwrap data key: %w: %w", ErrUnavailable, ctx.Err())
 	case got := <-unwrapped:
 		if errors.Is(got.Err, ErrBroken) {
-			return nil, got.Err
+			return dataKey{}, got.Err
 		}
 		if got.Err != nil {
-			return nil, fmt.Errorf("unwrap data key: %w: %w", ErrUnavailable, got.Err)
+			return dataKey{}, fmt.Errorf("unwrap data key: %w: %w", ErrUnavailable, got.Err)
 		}
-		return got.Val.(cipher.AEAD), nil
+		return got.Val.(dataKey), nil
 	}
 }
 
 // nameOf names a wrapped key together with its place: only there does the key
 // service unwrap it, and so does memory.
-func nameOf(wrapped []byte, at Place) string { return string(append(at.append(nil), wrapped...)) }
-
-// newKey makes a cipher of a data key, whose bytes it wipes. The cipher draws its
-// nonces itself.
-func newKey(plain []byte) (cipher.AEAD, error) {
-	defer clear(plain)
-	if len(plain) != DataKeySize {
-		return nil, fmt.Errorf("a data key of %d bytes, not %d", len(plain), DataKeySize)
-	}
-	block, err := aes.NewCipher(plain)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
+func nameOf(wrapped []byte, at Place) string { return string(append(at.bytes(), wrapped...)) }

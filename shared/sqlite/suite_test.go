@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +50,21 @@ func TestStoreKeepsTheRules(t *testing.T) {
 		storetest.Store(t, func(t *testing.T, now func() time.Time) storetest.StoreUnderTest {
 			return openAt(t, Config{Path: path(t), Now: now})
 		})
+	})
+}
+
+// The file is searched as it lies on disk, with the log of what is not in it yet.
+func TestNoSecretIsStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	storetest.NoSecretIsStored(t, openAt(t, Config{Path: path}), func() (all []byte) {
+		for _, suffix := range []string{"", "-wal"} {
+			part, err := os.ReadFile(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, part...)
+		}
+		return all
 	})
 }
 
