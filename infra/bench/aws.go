@@ -14,7 +14,7 @@ import (
 // endpointVariable names the emulator that requests are counted on.
 const endpointVariable = "RELAY_BENCH_AWS_ENDPOINT"
 
-// awsResults are what one event costs in requests to DynamoDB and SQS.
+// awsResults are what one event costs in requests to DynamoDB, SQS and KMS.
 type awsResults struct {
 	Cases []awsCase `json:"cases,omitempty"`
 	// NotMeasured says why there are none.

@@ -10,14 +10,17 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/seal"
 )
 
 // cloud is a table and a queue of the bench's own on an emulator of AWS, and
@@ -29,6 +32,7 @@ type cloud struct {
 	queue      *sqs.Client // by the mapping's proxy
 	name       string
 	queueURL   string
+	secretsKey string
 	ingest     *function
 	dispatcher *function
 	servers    []*http.Server
@@ -56,8 +60,13 @@ func openCloud(ctx context.Context, endpoint, receiverURL string) (c *cloud, err
 	if err := c.createQueue(ctx); err != nil {
 		return c, err
 	}
+	keys := kms.New(kms.Options{Region: region, BaseEndpoint: &endpoint, Credentials: credentials})
+	if err := c.createKey(ctx, keys); err != nil {
+		return c, err
+	}
 	endpoints := registry.New(registry.Config{
-		Store: dynamo.New(c.database, c.name, time.Now), IDs: ids, CheckURL: safedial.Policy{AnyPort: true, Allow: loopback}.CheckURL,
+		Store: dynamo.New(c.database, c.name, time.Now), Sealer: seal.New(awskms.New(keys, c.secretsKey), time.Now),
+		IDs: ids, CheckURL: safedial.Policy{AnyPort: true, Allow: loopback}.CheckURL,
 		Overlap: config.DefaultOverlap, Now: time.Now,
 	})
 	if _, _, err := endpoints.PutTenant(ctx, tenantID, "Bench"); err != nil {
@@ -90,7 +99,7 @@ func (c *cloud) startFunctions(work, architecture, endpoint string) error {
 		if err != nil {
 			return err
 		}
-		if *place, _, err = launch(binary, functionEnvironment(address, c.name, c.queueURL)...); err != nil {
+		if *place, _, err = launch(binary, functionEnvironment(address, c.name, c.queueURL, c.secretsKey)...); err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
 		}
 	}
@@ -135,6 +144,19 @@ func (c *cloud) createQueue(ctx context.Context) error {
 	c.queueURL = *made.QueueUrl
 	c.undo = append(c.undo, func() error {
 		_, err := c.queue.DeleteQueue(context.Background(), &sqs.DeleteQueueInput{QueueUrl: made.QueueUrl})
+		return err
+	})
+	return nil
+}
+
+func (c *cloud) createKey(ctx context.Context, client *kms.Client) error {
+	made, err := client.CreateKey(ctx, &kms.CreateKeyInput{})
+	if err != nil {
+		return fmt.Errorf("create a key: %w", err)
+	}
+	c.secretsKey = *made.KeyMetadata.Arn
+	c.undo = append(c.undo, func() error {
+		_, err := client.ScheduleKeyDeletion(context.Background(), &kms.ScheduleKeyDeletionInput{KeyId: made.KeyMetadata.KeyId})
 		return err
 	})
 	return nil

@@ -137,19 +137,19 @@ func (c *counter) Write(p []byte) (int, error) {
 const region = "us-east-1"
 
 // functionEnvironment is what all functions need to start.
-func functionEnvironment(awsURL, table, queueURL string) []string {
+func functionEnvironment(awsURL, table, queueURL, secretsKey string) []string {
 	return []string{
 		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + awsURL,
 		"RELAY_TABLE=" + table, "RELAY_QUEUE_URL=" + queueURL,
 		"RELAY_DLQ_URL=" + queueURL + "-dead", "RELAY_DLQ_ARN=arn:aws:sqs:" + region + ":000000000000:dead",
-		"RELAY_ADMIN_KEY_SHA256=" + adminDigest, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_RETRY_SCHEDULE=1s",
+		"RELAY_ADMIN_KEY_SHA256=" + adminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_RETRY_SCHEDULE=1s",
 	}
 }
 
 // measureStarts starts all of them in turn, over and over. The first time each
 // is read from disk, and is not counted.
 func measureStarts(work string, times int) ([]comparison, error) {
-	environment := functionEnvironment("http://127.0.0.1:9", "bench", "http://127.0.0.1:9/queue")
+	environment := functionEnvironment("http://127.0.0.1:9", "bench", "http://127.0.0.1:9/queue", "arn:aws:kms:"+region+":000000000000:key/bench")
 	took := map[string][]float64{}
 	for i := range times + 1 {
 		for _, name := range append([]string{bare}, functionNames...) {

@@ -96,7 +96,7 @@ func askForConsumption(r *http.Request) error {
 func (t *tally) count(caller string, r *http.Response) error {
 	target := r.Request.Header.Get("X-Amz-Target")
 	service, operation, _ := strings.Cut(target, ".")
-	service = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}[service]
+	service = map[string]string{"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "TrentService": "kms"}[service]
 	if service == "" {
 		return fmt.Errorf("unknown request %q to AWS", target)
 	}

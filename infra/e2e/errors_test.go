@@ -179,7 +179,7 @@ func refusedJSON(n tenant) []refusal {
 		named("AnUnknownField", http.MethodPost, at, `{"type":"a","data":1,"payload":2}`, "payload"),
 		named("AFieldInAnotherCase", http.MethodPost, at, `{"Type":"a","data":1}`, "Type"),
 		named("ARepeatedField", http.MethodPost, at, `{"type":"a","data":1,"data":2}`, "data"),
-		named("AnUnknownFieldOfAnEndpoint", http.MethodPost, n.at("/endpoints"), `{"url":"https://example.com/","secret":"x"}`, "secret"),
+		named("AnUnknownFieldOfAnEndpoint", http.MethodPost, n.at("/endpoints"), `{"url":"https://example.com/","secrets":["x"]}`, "secrets"),
 		named("AnUnknownFieldOfAChange", http.MethodPatch, n.at("/endpoints/taken"), `{"id":"other"}`, "id"),
 		named("ARepeatedFieldOfAChange", http.MethodPatch, n.at("/endpoints/taken"), `{"state":"enabled","state":"disabled"}`, "state"),
 		named("AnUnknownFieldOfATenant", http.MethodPut, n.at(""), `{"id":"x"}`, "id"),
@@ -227,6 +227,20 @@ func refusedEndpoints(n tenant) []refusal {
 		{"Tenant/TooLong", http.MethodPut, "/v1/tenants/" + strings.Repeat("a", 65), nil, []option{undocumented}, 400, invalid, "tenant"},
 		{"Tenant/NameTooLong", http.MethodPut, n.at(""), fmt.Sprintf(`{"name":%q}`, strings.Repeat("a", 257)), nil, 400, invalid, "name"},
 		{"Tenant/NameIsAList", http.MethodPut, n.at(""), `{"name":[]}`, nil, 400, invalid, "name"},
+	}
+	for rule, secret := range map[string]string{
+		"TooShort":        fmt.Sprintf("%q", ownSecret("whsec_", 23)),
+		"TooLong":         fmt.Sprintf("%q", ownSecret("whsec_", 65)),
+		"WithoutPrefix":   fmt.Sprintf("%q", ownSecret("", 32)),
+		"OfAnotherScheme": fmt.Sprintf("%q", ownSecret("whsk_", 32)),
+		"NotBase64":       `"whsec_` + strings.Repeat("!", 44) + `"`,
+		"Empty":           `""`,
+		"ANumber":         `1`,
+		"Null":            `null`,
+	} {
+		table = append(table,
+			post("Secret/"+rule, fmt.Sprintf(`{"url":"https://example.com/","secret":%s}`, secret), "secret"),
+			refusal{"Rotation/Secret/" + rule, http.MethodPost, taken + "/secret/rotate", fmt.Sprintf(`{"secret":%s}`, secret), nil, 400, invalid, "secret"})
 	}
 	for rule, url := range map[string]string{
 		"FTP":              "ftp://example.com/",

@@ -132,6 +132,7 @@ type (
 		Description string   `json:"description,omitempty"`
 		EventTypes  []string `json:"event_types,omitempty"`
 		Signature   string   `json:"signature,omitempty"`
+		Secret      string   `json:"secret,omitempty"`
 	}
 	tenantView struct {
 		ID, Name  string

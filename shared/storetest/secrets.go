@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"log/slog"
@@ -33,7 +34,7 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 	var log bytes.Buffer
 	s := &bench{StoreUnderTest: store, t: t, clock: newClock(), ids: id.NewSource()}
 	s.tenant = s.newTenant()
-	key, err := seal.NewLocalKey(noise(seal.LocalKeySize))
+	key, err := seal.NewLocalKey(random(seal.LocalKeySize))
 	must(t, err)
 	sealer := seal.New(key, s.clock.Now)
 	endpoints := registry.New(registry.Config{
@@ -48,7 +49,7 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	own := signature.Secret("whsec_" + base64.StdEncoding.EncodeToString(noise(48)[24:]))
+	own := signature.Secret("whsec_" + base64.StdEncoding.EncodeToString(random(24)))
 	e, err := endpoints.CreateEndpoint(ctx, s.tenant, registry.NewEndpoint{ID: "ep", URL: receiver.URL, Secret: own})
 	must(t, err)
 	e, err = endpoints.RotateSecret(ctx, s.tenant, e.ID, registry.Rotation{})
@@ -119,6 +120,13 @@ func formsOf(t *testing.T, secret signature.Secret) map[string][]byte {
 		"in the URLs' base64":    []byte(base64.RawURLEncoding.EncodeToString(raw)),
 		"in hexadecimal as text": []byte(hex.EncodeToString([]byte(text))),
 	}
+}
+
+// random returns bytes that no other test has stored.
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
 }
 
 // unhidden is a queue that hides nothing.
