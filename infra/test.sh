@@ -35,8 +35,8 @@ on_stack() {
 
 if [[ ${1:-} == aws ]]; then
   export RELAY_TEST_REQUIRED=1 RELAY_TEST_AWS_ENDPOINT=http://127.0.0.1:4566
-  step "conformance, on DynamoDB Local and LocalStack's SQS"
-  go test -count=1 -timeout 10m ./shared/dynamo ./shared/sqsqueue
+  step "conformance, on DynamoDB Local and LocalStack's SQS and KMS"
+  go test -count=1 -timeout 10m ./shared/dynamo ./shared/sqsqueue ./shared/awskms
   on_stack
   exit
 fi
