@@ -1,13 +1,16 @@
 package api
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/telemetry"
 )
 
@@ -21,6 +24,28 @@ func TestAllowNamesTheMethodsOfAllFunctions(t *testing.T) {
 		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPut, "/v1/tenants/a/events", nil))
 		if got := answer.Header().Get("Allow"); answer.Code != http.StatusMethodNotAllowed || got != "GET, HEAD, POST" {
 			t.Errorf("%s answers %d, Allow %q", name, answer.Code, got)
+		}
+	}
+}
+
+func TestWhatACallerIsToldOfSecretsThatDoNotOpen(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{seal.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
+		{seal.ErrBroken, http.StatusConflict, "secret-unreadable"},
+	} {
+		w := httptest.NewRecorder()
+		writeError(w, httptest.NewRequest(http.MethodGet, "/", nil), telemetry.NewLogger(io.Discard, 0), fmt.Errorf("open a secret: %w: KMS said no", tc.err))
+		body := w.Body.String()
+		if w.Code != tc.status || !strings.Contains(body, "urn:webhookrelay:problem:"+tc.code) || strings.Contains(body, "KMS said") {
+			t.Errorf("%v answers %d %s", tc.err, w.Code, body)
+		}
+		if retry := w.Header().Get("Retry-After"); (retry != "") != (tc.status == http.StatusServiceUnavailable) {
+			t.Errorf("%v: Retry-After %q", tc.err, retry)
 		}
 	}
 }
