@@ -132,7 +132,7 @@ var mutations = []mutation{
 }
 
 // within is in how many random runs each mistake must show.
-const within = 400
+const within = 1500
 
 // TestEveryMistakeIsCaught proves that the checker sees what it is there for.
 func TestEveryMistakeIsCaught(t *testing.T) {
