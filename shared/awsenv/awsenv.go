@@ -26,12 +26,12 @@ const (
 	baseDelay   = 25 * time.Millisecond
 	maxBackoff  = 2 * time.Second
 
-	// connectTimeout is short because DynamoDB and SQS are in the same region:
+	// connectTimeout is short because DynamoDB, SQS and KMS are in the same region:
 	// a connection that takes longer goes to a lost host, and a new one helps.
 	connectTimeout = 2 * time.Second
 
 	// headerTimeout frees a request from a connection that died while Lambda
-	// had the process frozen. DynamoDB and SQS answer within tens of
+	// had the process frozen. The services answer within tens of
 	// milliseconds, and the relay never long-polls.
 	headerTimeout = 5 * time.Second
 

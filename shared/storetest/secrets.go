@@ -41,7 +41,7 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 		Store: store, Sealer: sealer, IDs: s.ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: s.clock.Now,
 	})
 
-	// The second delivery fails, and a third finds a secret that does not open.
+	// The second post fails; the last delivery finds a secret that does not open.
 	var posts atomic.Int64
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if posts.Add(1) == 2 {
