@@ -19,7 +19,6 @@ import (
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/registry"
-	"webhookrelay/shared/safedial"
 	"webhookrelay/shared/seal"
 )
 
@@ -66,7 +65,7 @@ func openCloud(ctx context.Context, endpoint, receiverURL string) (c *cloud, err
 	}
 	endpoints := registry.New(registry.Config{
 		Store: dynamo.New(c.database, c.name, time.Now), Sealer: seal.New(awskms.New(keys, c.secretsKey), time.Now),
-		IDs: ids, CheckURL: safedial.Policy{AnyPort: true, Allow: loopback}.CheckURL,
+		IDs: ids, CheckURL: func(string) error { return nil }, // the dispatcher's environment decides
 		Overlap: config.DefaultOverlap, Now: time.Now,
 	})
 	if _, _, err := endpoints.PutTenant(ctx, tenantID, "Bench"); err != nil {
@@ -75,8 +74,6 @@ func openCloud(ctx context.Context, endpoint, receiverURL string) (c *cloud, err
 	_, err = endpoints.CreateEndpoint(ctx, tenantID, registry.NewEndpoint{ID: "receiver", URL: receiverURL})
 	return c, err
 }
-
-var loopback, _ = safedial.ParseCIDRs("127.0.0.0/8") // a constant that parses
 
 // proxy starts a counting proxy for one caller.
 func (c *cloud) proxy(endpoint, caller string) (string, error) {

@@ -116,14 +116,18 @@ func (s *Source) Schedule() []time.Duration {
 	return schedule
 }
 
-// Outbound returns the policy that RELAY_ALLOW_CIDRS sets, and refuses the
-// addresses of the function's own runtime even inside those networks.
+// Outbound returns the policy that RELAY_ALLOW_CIDRS and RELAY_ALLOW_PORTS set,
+// and refuses the addresses of the function's own runtime whatever they are.
 func (s *Source) Outbound() safedial.Policy {
 	allow, err := safedial.ParseCIDRs(s.text("RELAY_ALLOW_CIDRS"))
 	if err != nil {
 		s.fault("RELAY_ALLOW_CIDRS", "is wrong: %v", err)
 	}
-	policy := safedial.Policy{Allow: allow}
+	ports, err := safedial.ParsePorts(s.text("RELAY_ALLOW_PORTS"))
+	if err != nil {
+		s.fault("RELAY_ALLOW_PORTS", "is wrong: %v", err)
+	}
+	policy := safedial.Policy{Allow: allow, Ports: ports}
 	for _, name := range []string{"AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API"} {
 		if text := s.text(name); text != "" {
 			address, err := netip.ParseAddrPort(text)

@@ -18,6 +18,7 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 		"RELAY_ADMIN_KEY_SHA256": "abc",
 		"RELAY_RETRY_SCHEDULE":   "5s,soon",
 		"RELAY_ALLOW_CIDRS":      "10.0.0.0",
+		"RELAY_ALLOW_PORTS":      "443,0",
 		"RELAY_RETENTION_DAYS":   "3",
 		"RELAY_SECRET_OVERLAP":   "-1h",
 		"RELAY_DISABLE_AFTER":    "-1h",
@@ -44,7 +45,7 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 	}
 	for _, name := range []string{
 		"RELAY_TABLE", "RELAY_QUEUE_URL", "RELAY_DLQ_URL", "RELAY_DLQ_ARN", "RELAY_ADMIN_KEY_SHA256",
-		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP", "RELAY_SECRETS_KEY",
+		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_ALLOW_PORTS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP", "RELAY_SECRETS_KEY",
 		"RELAY_DISABLE_AFTER", "RELAY_OPERATOR_TENANT", "RELAY_FAIR_QUEUES", "AWS_LAMBDA_RUNTIME_API",
 	} {
 		if !strings.Contains(err.Error(), name) {
@@ -75,7 +76,7 @@ func TestDefaults(t *testing.T) {
 
 func TestTheRuntimeAPIIsDeniedByValue(t *testing.T) {
 	t.Parallel()
-	s := source(map[string]string{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "RELAY_ALLOW_CIDRS": "127.0.0.0/8"})
+	s := source(map[string]string{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "RELAY_ALLOW_CIDRS": "127.0.0.0/8", "RELAY_ALLOW_PORTS": "9000-9002"})
 	policy := s.Outbound()
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -85,5 +86,8 @@ func TestTheRuntimeAPIIsDeniedByValue(t *testing.T) {
 	}
 	if err := policy.CheckURL("http://127.0.0.1:9002/"); err != nil {
 		t.Error(err)
+	}
+	if policy.CheckURL("http://127.0.0.1:9003/") == nil {
+		t.Error("a port that was not opened may be called")
 	}
 }

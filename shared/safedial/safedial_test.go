@@ -12,9 +12,13 @@ import (
 
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
-func TestCheck(t *testing.T) {
+func refused(err error) bool {
+	_, ok := errors.AsType[*safedial.Refusal](err)
+	return ok
+}
+
+func TestWithoutSettingsOnlyHTTPSToPublicAddressesOnPort443(t *testing.T) {
 	t.Parallel()
-	none := safedial.Policy{}
 	for _, tc := range []struct {
 		target string
 		ok     bool
@@ -23,114 +27,105 @@ func TestCheck(t *testing.T) {
 		{"[2606:4700:4700::1111]:443", true},
 		{"8.8.8.8:80", false},
 		{"8.8.8.8:8443", false},
-		{"0.0.0.0:443", false},
-		{"10.1.2.3:443", false},
-		{"100.64.0.1:443", false},
-		{"127.0.0.1:443", false},
-		{"169.254.169.254:443", false},
-		{"169.254.100.1:9001", false},
-		{"172.16.0.1:443", false},
-		{"172.32.0.1:443", true},
-		{"192.0.0.1:443", false},
-		{"192.0.2.1:443", false},
-		{"192.88.99.1:443", false},
-		{"192.168.1.1:443", false},
-		{"198.18.0.1:443", false},
-		{"198.51.100.1:443", false},
-		{"203.0.113.1:443", false},
-		{"224.0.0.1:443", false},
-		{"255.255.255.255:443", false},
-		{"[::]:443", false},
-		{"[::1]:443", false},
-		{"[::7f00:1]:443", false},             // IPv4-compatible 127.0.0.1
-		{"[::ffff:127.0.0.1]:443", false},     // IPv4-mapped
-		{"[::ffff:8.8.8.8]:443", true},        // IPv4-mapped, public
-		{"[64:ff9b::7f00:1]:443", false},      // NAT64
-		{"[64:ff9b:1::1]:443", false},         // local NAT64
-		{"[100::1]:443", false},               // discard
-		{"[2001::1]:443", false},              // Teredo
-		{"[2001:db8::1]:443", false},          // documentation
-		{"[2002:7f00:1::1]:443", false},       // 6to4 of 127.0.0.1
-		{"[3fff::1]:443", false},              // documentation
-		{"[5f00::1]:443", false},              // segment routing
-		{"[fc00::1]:443", false},              // unique local
-		{"[fd00:ec2::254]:443", false},        // instance metadata over IPv6
-		{"[fe80::1]:443", false},              // link local
-		{"[fec0::1]:443", false},              // site local
-		{"[ff02::1]:443", false},              // multicast
-		{"[2606:4700::1111%eth0]:443", false}, // with a zone
-		{"[4000::1]:443", false},              // never assigned
+		{"172.15.255.255:443", true},
+		{"172.32.0.0:443", true},
+		{"11.0.0.0:443", true},
+		{"100.128.0.0:443", true},
+		{"192.0.1.0:443", true},
+		{"198.17.255.255:443", true},
+		{"223.255.255.255:443", true},
+		{"[2001:200::]:443", true},
+		{"[2003::]:443", true},
+		{"[3ffe:ffff::]:443", true},
+		{"[::ffff:8.8.8.8]:443", false}, // nobody needs the mapped form of an address
+		{"[::7f00:1]:443", false},
+		{"[64:ff9b::7f00:1]:443", false},
+		{"[64:ff9b::808:808]:443", false},
+		{"[2002:7f00:1::1]:443", false},
+		{"[fd00:ec2::254]:443", false},
+		{"[fec0::1]:443", false}, // site-local, deprecated
+		{"[2606:4700::1111%eth0]:443", false},
+		{"[4000::1]:443", false}, // never assigned
 	} {
-		err := none.Check(netip.MustParseAddrPort(tc.target))
-		if (err == nil) != tc.ok {
+		err := safedial.Policy{}.Check("https", netip.MustParseAddrPort(tc.target))
+		if (err == nil) != tc.ok || err != nil && !refused(err) {
 			t.Errorf("%s: %v", tc.target, err)
 		}
-		if err != nil && !errors.Is(err, safedial.ErrBlocked) {
-			t.Errorf("%s: not ErrBlocked: %v", tc.target, err)
-		}
+	}
+	if err := (safedial.Policy{}).Check("http", netip.MustParseAddrPort("8.8.8.8:443")); !refused(err) {
+		t.Errorf("plain http: %v", err)
 	}
 }
 
-func TestAllowAndDeny(t *testing.T) {
+func TestSettingsOpenWhatTheySayAndNoMore(t *testing.T) {
 	t.Parallel()
-	policy := safedial.Policy{Allow: []netip.Prefix{loopback}, Deny: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9001")}}
-	for target, ok := range map[string]bool{
-		"127.0.0.1:8080":          true,
-		"[::ffff:127.0.0.1]:8080": true,
-		"127.0.0.1:9001":          false,
-		"[::ffff:127.0.0.1]:9001": false,
-		"[::1]:8080":              false,
-		"10.0.0.1:443":            false,
-		"8.8.8.8:80":              false,
+	runtimeAPI := netip.MustParseAddrPort("127.0.0.1:9001")
+	policy := safedial.Policy{
+		Allow: []netip.Prefix{loopback, netip.MustParsePrefix("fd12::/16")},
+		Ports: []safedial.PortRange{{First: 8080, Last: 8080}, {First: 9000, Last: 9010}},
+		Deny:  []netip.AddrPort{runtimeAPI},
+	}
+	for _, tc := range []struct {
+		scheme, target string
+		ok             bool
+	}{
+		{"http", "127.0.0.1:8080", true},
+		{"https", "127.0.0.1:8080", true},
+		{"https", "127.0.0.1:443", true},
+		{"http", "127.0.0.1:80", false},
+		{"http", "127.0.0.1:9000", true},
+		{"http", "127.0.0.1:9010", true},
+		{"http", "127.0.0.1:9011", false},
+		{"http", "[fd12::1]:8080", true},
+		{"http", "127.0.0.1:9001", false}, // the Runtime API
+		{"http", "127.0.0.2:9001", true},
+		{"http", "[::ffff:127.0.0.1]:8080", false},
+		{"http", "[::ffff:127.0.0.1]:9001", false},
+		{"http", "[::1]:8080", false},
+		{"https", "10.0.0.1:443", false},
+		{"https", "8.8.8.8:8080", true},
+		{"http", "8.8.8.8:8080", false},
 	} {
-		if err := policy.Check(netip.MustParseAddrPort(target)); (err == nil) != ok {
-			t.Errorf("%s: %v", target, err)
+		if err := policy.Check(tc.scheme, netip.MustParseAddrPort(tc.target)); (err == nil) != tc.ok {
+			t.Errorf("%s to %s: %v", tc.scheme, tc.target, err)
 		}
 	}
-	if err := (safedial.Policy{AnyPort: true}).Check(netip.MustParseAddrPort("8.8.8.8:80")); err != nil {
+	mapped := safedial.Policy{Allow: policy.Allow, Ports: policy.Ports, Deny: []netip.AddrPort{netip.MustParseAddrPort("[::ffff:127.0.0.1]:9001")}}
+	if err := mapped.Check("http", runtimeAPI); !refused(err) {
+		t.Errorf("the Runtime API, given as a mapped address: %v", err)
+	}
+	laptop := safedial.Policy{PlainHTTP: true, Ports: []safedial.PortRange{{First: 1, Last: 65535}}}
+	if err := laptop.Check("http", netip.MustParseAddrPort("8.8.8.8:80")); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestCheckURL(t *testing.T) {
+// However wide a network the operator opens, these stay refused.
+func TestSomeAddressesAreNeverAllowed(t *testing.T) {
 	t.Parallel()
-	strict, dev := safedial.Policy{}, safedial.Policy{Allow: []netip.Prefix{loopback}, AnyPort: true}
-	for _, tc := range []struct {
-		url         string
-		strict, dev bool
-	}{
-		{"https://example.com/hooks?a=b", true, true},
-		{"https://example.com:443/", true, true},
-		{"http://example.com/", false, true},
-		{"http://127.0.0.1:9000/", false, true},
-		{"http://localhost:9000/", false, true},
-		{"https://localhost/", false, true},
-		{"https://a.localhost./", false, true},
-		{"https://10.0.0.1/", false, false},
-		{"https://[::ffff:10.0.0.1]/", false, false},
-		{"https://[fe80::1%25eth0]/", false, false},
-		{"ftp://example.com/", false, false},
-		{"//example.com/", false, false},
-		{"example.com", false, false},
-		{"https://", false, false},
-		{"https:///path", false, false},
-		{"https:example.com", false, false},
-		{"https://user:pass@example.com/", false, false},
-		{"https://user@example.com/", false, false},
-		{"https://example.com/#part", false, false},
-		{"https://example.com/#", false, false},
-		{"https://example.com:0/", false, false},
-		{"https://example.com:99999/", false, false},
-		{"https://exa mple.com/", false, false},
-		{"https://example.com/\n", false, false},
-		{"javascript:alert(1)", false, false},
+	everything := safedial.Policy{
+		Allow: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"), netip.MustParsePrefix("169.254.0.0/16")},
+		Ports: []safedial.PortRange{{First: 1, Last: 65535}},
+	}
+	for target, ok := range map[string]bool{
+		"0.0.0.0": false, "169.254.169.254": false, "169.254.100.1": false, "169.254.170.2": false, "224.0.0.1": false, "255.255.255.255": false,
+		"::": false, "::7f00:1": false, "::ffff:10.0.0.1": false, "64:ff9b::a00:1": false, "64:ff9b:1::1": false, "2001::1": false,
+		"2002:a00:1::1": false, "fd00:ec2::254": false, "fe80::1": false, "ff02::1": false,
+		"10.0.0.1": true, "127.0.0.1": true, "::1": true, "fd12::1": true, "240.0.0.1": true, "2001:db8::1": true,
 	} {
-		if err := strict.CheckURL(tc.url); (err == nil) != tc.strict {
-			t.Errorf("%s: %v", tc.url, err)
+		if err := everything.Check("https", netip.AddrPortFrom(netip.MustParseAddr(target), 443)); (err == nil) != ok {
+			t.Errorf("%s: %v", target, err)
 		}
-		if err := dev.CheckURL(tc.url); (err == nil) != tc.dev {
-			t.Errorf("%s in dev: %v", tc.url, err)
-		}
+	}
+}
+
+func TestARefusalNamesNoAddress(t *testing.T) {
+	t.Parallel()
+	dial := safedial.Policy{}.DialContext("https", time.Second)
+	_, err := dial(t.Context(), "tcp", "127.0.0.1:443")
+	refusal, ok := errors.AsType[*safedial.Refusal](err)
+	if !ok || refusal.Error() != "its address is not public" {
+		t.Fatalf("got %v", err)
 	}
 }
 
@@ -143,20 +138,28 @@ func TestARefusedAddressSeesNoConnection(t *testing.T) {
 	}
 	defer listener.Close()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	every := []safedial.PortRange{{First: 1, Last: 65535}}
 
-	dial := safedial.Policy{}.DialContext(time.Second)
+	dial := safedial.Policy{Ports: every, PlainHTTP: true}.DialContext("http", time.Second)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"} {
 		conn, err := dial(t.Context(), "tcp", host+":"+port)
 		if err == nil {
 			conn.Close()
 			t.Errorf("%s was dialled", host)
-		} else if !errors.Is(err, safedial.ErrBlocked) {
+		} else if !refused(err) {
 			t.Errorf("%s: %v", host, err)
+		}
+	}
+	for _, network := range []string{"udp", "unix"} {
+		if conn, err := dial(t.Context(), network, "127.0.0.1:"+port); err == nil {
+			conn.Close()
+			t.Errorf("%s was dialled", network)
 		}
 	}
 
 	// A connection that is allowed is then the first the listener sees.
-	conn, err := safedial.Policy{Allow: []netip.Prefix{loopback}}.DialContext(time.Second)(t.Context(), "tcp", "127.0.0.1:"+port)
+	open := safedial.Policy{Allow: []netip.Prefix{loopback}, Ports: every}
+	conn, err := open.DialContext("http", time.Second)(t.Context(), "tcp", "127.0.0.1:"+port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,5 +171,19 @@ func TestARefusedAddressSeesNoConnection(t *testing.T) {
 	defer seen.Close()
 	if seen.RemoteAddr().String() != conn.LocalAddr().String() {
 		t.Fatal("someone else connected before")
+	}
+}
+
+func TestPortsAreReadStrictly(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"": 0, "443": 1, "8443, 9000-9100": 2, "1-65535": 1, ",": 0} {
+		if got, err := safedial.ParsePorts(text); err != nil || len(got) != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"0", "65536", "-1", "1-", "-", "9-8", "0-9", "http", "80 81", "+80", "0x50", "1-2-3"} {
+		if got, err := safedial.ParsePorts(text); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
 	}
 }

@@ -16,16 +16,34 @@ import (
 )
 
 // failure says why no answer came. The text leaves out the URL, which may hold
-// a receiver's credentials.
+// a receiver's credentials, the address of a refused connection, which may be of
+// a private host, and the relay's resolver.
 func failure(err error) webhook.Result {
+	reason := classify(err)
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return webhook.Result{Reason: classify(err), Detail: err.Error()}
+	if refusal, ok := errors.AsType[*safedial.Refusal](err); ok {
+		return webhook.Result{Reason: reason, Detail: "the URL cannot be used: " + refusal.Error()}
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return webhook.Result{Reason: reason, Detail: "looking up " + dns.Name + ": " + dns.Err}
+	}
+	return webhook.Result{Reason: reason, Detail: err.Error()}
+}
+
+// classifyURL tells a URL that leads where the policy does not from one that is
+// none.
+func classifyURL(err error) webhook.Reason {
+	if _, refused := errors.AsType[*safedial.Refusal](err); refused {
+		return webhook.ReasonAddressBlocked
+	}
+	return webhook.ReasonBadURL
 }
 
 func classify(err error) webhook.Reason {
 	var (
+		refusal     *safedial.Refusal
 		dns         *net.DNSError
 		op          *net.OpError
 		invalid     x509.CertificateInvalidError
@@ -36,7 +54,7 @@ func classify(err error) webhook.Reason {
 		alert       tls.AlertError
 	)
 	switch {
-	case errors.Is(err, safedial.ErrBlocked):
+	case errors.As(err, &refusal):
 		return webhook.ReasonAddressBlocked
 	case errors.As(err, &dns):
 		return webhook.ReasonDNS

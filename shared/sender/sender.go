@@ -52,25 +52,32 @@ type Config struct {
 // New returns a Sender over c.
 func New(c Config) *Sender {
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
-	transport := &http.Transport{
-		// No proxy from the environment: it would dial in our place, past the policy.
-		Proxy:                  nil,
-		DialContext:            c.Policy.DialContext(connectTimeout),
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    connectTimeout,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        90 * time.Second,
-	}
+	transport := newTransport("https", c.Policy)
+	// The policy tells the two schemes apart; a transport's own dial function cannot.
+	transport.RegisterProtocol("http", newTransport("http", c.Policy))
 	return &Sender{
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		Config: c,
+	}
+}
+
+func newTransport(scheme string, policy safedial.Policy) *http.Transport {
+	return &http.Transport{
+		// No proxy from the environment: it would dial in our place, past the policy.
+		Proxy:               nil,
+		DialContext:         policy.DialContext(scheme, connectTimeout),
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: connectTimeout,
+		ForceAttemptHTTP2:   true,
+		// Nothing is inflated, so a small answer cannot become a large one.
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		MaxIdleConns:           512,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
 	}
 }
 
@@ -100,6 +107,10 @@ func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 	sig, err := signature.Sign(e.ID, at, e.Body, secrets)
 	if err != nil {
 		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}
+	}
+	// What was registered may have been allowed then, or by another release.
+	if err := s.policy.CheckURL(endpoint.URL); err != nil {
+		return webhook.Result{Reason: classifyURL(err), Detail: "the URL " + err.Error()}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.URL, bytes.NewReader(e.Body))
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ type devCommand struct {
 	Breaker       string        `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
 	DisableAfter  time.Duration `default:"${disableAfter}" env:"RELAY_DISABLE_AFTER" help:"How long an endpoint may do nothing but fail before it is disabled; 0s for ever."`
 	AllowCIDR     []string      `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
+	AllowPort     []string      `name:"allow-port" default:"1-65535" env:"RELAY_ALLOW_PORTS" placeholder:"PORT" help:"Ports, or ranges such as 9000-9100, that endpoints may use besides 443."`
 	RetentionDays int           `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
 	LogLevel      string        `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
@@ -77,7 +79,7 @@ func (c devCommand) Run() error {
 	breaks.Rand, breaks.DisableAfter = rand.Float64, c.DisableAfter
 	policy, err := c.outbound()
 	if err != nil {
-		return fmt.Errorf("--allow-cidr: %w", err)
+		return err
 	}
 	if c.RetentionDays < config.MinRetentionDays {
 		return fmt.Errorf("--retention-days: must be at least %d", config.MinRetentionDays)
@@ -108,12 +110,16 @@ func (c devCommand) Run() error {
 // outbound is the policy for endpoints. Only the default allows plain http to
 // public addresses.
 func (c devCommand) outbound() (safedial.Policy, error) {
-	if len(c.AllowCIDR) > 0 {
-		allow, err := safedial.ParseCIDRs(strings.Join(c.AllowCIDR, ","))
-		return safedial.Policy{Allow: allow}, err
+	networks := strings.Join(c.AllowCIDR, ",")
+	allow, err := safedial.ParseCIDRs(cmp.Or(networks, loopback))
+	if err != nil {
+		return safedial.Policy{}, fmt.Errorf("--allow-cidr: %w", err)
 	}
-	allow, err := safedial.ParseCIDRs(loopback)
-	return safedial.Policy{Allow: allow, AnyPort: true}, err
+	ports, err := safedial.ParsePorts(strings.Join(c.AllowPort, ","))
+	if err != nil {
+		return safedial.Policy{}, fmt.Errorf("--allow-port: %w", err)
+	}
+	return safedial.Policy{Allow: allow, Ports: ports, PlainHTTP: networks == ""}, nil
 }
 
 // adminKey is the one given, or one made at the first start and kept beside the data.
