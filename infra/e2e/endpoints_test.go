@@ -72,7 +72,7 @@ func TestOnlyTheFieldsGivenAreChanged(t *testing.T) {
 	want := endpoint{
 		Health: health{State: "ok"},
 		ID:     spec.ID, URL: spec.URL, Description: spec.Description, EventTypes: spec.EventTypes,
-		State: "enabled", Signature: "v1", CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
+		Headers: map[string]string{}, State: "enabled", Signature: "v1", CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
 	}
 	mustBe := func(got endpoint, step string) {
 		t.Helper()

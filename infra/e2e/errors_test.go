@@ -242,6 +242,28 @@ func refusedEndpoints(n tenant) []refusal {
 			post("Secret/"+rule, fmt.Sprintf(`{"url":"https://example.com/","secret":%s}`, secret), "secret"),
 			refusal{"Rotation/Secret/" + rule, http.MethodPost, taken + "/secret/rotate", fmt.Sprintf(`{"secret":%s}`, secret), nil, 400, invalid, "secret"})
 	}
+	for rule, tc := range map[string]struct{ headers, field string }{
+		"NotAnObject":   {`["a"]`, "headers"},
+		"Null":          {`null`, "headers"},
+		"ANumber":       {`{"X-A":1}`, "headers"},
+		"Signature":     {`{"Webhook-Signature":"v1,a"}`, "headers.Webhook-Signature"},
+		"Host":          {`{"host":"example.org"}`, "headers.host"},
+		"Connection":    {`{"X-A":"1","Connection":"close"}`, "headers.Connection"},
+		"ContentLength": {`{"content-length":"1"}`, "headers.content-length"},
+		"Encoding":      {`{"Transfer-Encoding":"chunked"}`, "headers.Transfer-Encoding"},
+		"Trace":         {`{"X-Amzn-Trace-Id":"1"}`, "headers.X-Amzn-Trace-Id"},
+		"TwiceByCase":   {`{"X-A":"1","x-a":"2"}`, "headers.x-a"},
+		"Twice":         {`{"X-A":"1","X-A":"2"}`, "headers.X-A"},
+		"LineBreak":     {`{"X-A":"1\r\nX-B: 2"}`, "headers.X-A"},
+		"NameLineBreak": {`{"X-A: 1\r\nX-B":"2"}`, "headers"},
+		"Hidden":        {`{"X-A":"` + hidden + `"}`, "headers.X-A"},
+		"Empty":         {`{"X-A":""}`, "headers.X-A"},
+		"TooLong":       {`{"X-A":"` + strings.Repeat("a", 4096) + `"}`, "headers"},
+	} {
+		table = append(table,
+			post("Headers/"+rule, fmt.Sprintf(`{"url":"https://example.com/","headers":%s}`, tc.headers), tc.field),
+			patch("Headers/"+rule, fmt.Sprintf(`{"headers":%s}`, tc.headers), tc.field))
+	}
 	for rule, url := range map[string]string{
 		"FTP":              "ftp://example.com/",
 		"NoScheme":         "example.com/hook",
@@ -264,6 +286,11 @@ func refusedEndpoints(n tenant) []refusal {
 		"TheMetadata":      "http://169.254.169.254/latest/meta-data/",
 		"PrivateIPv6":      "https://[fd00::1]/",
 		"MappedIPv6":       "https://[::ffff:10.0.0.1]/",
+		"NAT64":            "https://[64:ff9b::a00:1]/",
+		"Hexadecimal":      "https://0x7f000001/",
+		"OneNumber":        "https://2130706433/",
+		"FullWidthDigits":  "https://１２７.0.0.1/",
+		"MetadataByName":   "https://metadata.google.internal/",
 		"TooLong":          "https://example.com/" + strings.Repeat("a", 2048),
 	} {
 		table = append(table,

@@ -127,12 +127,13 @@ func (n tenant) retry(t testing.TB, d delivery) {
 // What the API takes and answers.
 type (
 	newEndpoint struct {
-		ID          string   `json:"id,omitempty"`
-		URL         string   `json:"url"`
-		Description string   `json:"description,omitempty"`
-		EventTypes  []string `json:"event_types,omitempty"`
-		Signature   string   `json:"signature,omitempty"`
-		Secret      string   `json:"secret,omitempty"`
+		ID          string            `json:"id,omitempty"`
+		URL         string            `json:"url"`
+		Description string            `json:"description,omitempty"`
+		EventTypes  []string          `json:"event_types,omitempty"`
+		Headers     map[string]string `json:"headers,omitempty"`
+		Signature   string            `json:"signature,omitempty"`
+		Secret      string            `json:"secret,omitempty"`
 	}
 	tenantView struct {
 		ID, Name  string
@@ -140,7 +141,8 @@ type (
 	}
 	endpoint struct {
 		ID, URL, Description, State, Signature string
-		EventTypes                             []string  `json:"event_types"`
+		EventTypes                             []string `json:"event_types"`
+		Headers                                map[string]string
 		DisabledReason                         string    `json:"disabled_reason"`
 		CreatedAt                              time.Time `json:"created_at"`
 		UpdatedAt                              time.Time `json:"updated_at"`

@@ -143,6 +143,30 @@ func intoID[T ~string](field string, target *T) func(json.RawMessage) error {
 	}
 }
 
+// intoHeaders reads an object of strings into target, which is then not nil.
+// Names that repeat are kept for webhook.CheckHeaders to refuse.
+func intoHeaders(field string, target *[]webhook.Header) func(json.RawMessage) error {
+	wrong := &webhook.Invalid{Field: field, Reason: "must be an object whose values are strings"}
+	return func(raw json.RawMessage) error {
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+			return wrong
+		}
+		headers := []webhook.Header{}
+		for decoder.More() {
+			name, nameErr := decoder.Token()
+			value, valueErr := decoder.Token()
+			text, ok := value.(string)
+			if nameErr != nil || valueErr != nil || !ok {
+				return wrong
+			}
+			headers = append(headers, webhook.Header{Name: name.(string), Value: webhook.HeaderValue(text)})
+		}
+		*target = headers
+		return nil
+	}
+}
+
 // intoTime reads an RFC 3339 timestamp.
 func intoTime(field string, target *time.Time) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,25 @@ func TestDecodeObject(t *testing.T) {
 				t.Fatalf("status %d", problemOf(err).Status)
 			}
 		})
+	}
+}
+
+func TestHeadersAreReadAsGiven(t *testing.T) {
+	t.Parallel()
+	var headers []webhook.Header
+	read := intoHeaders("headers", &headers)
+	for _, wrong := range []string{`null`, `[]`, `"a"`, `1`, `{"A":1}`, `{"A":null}`, `{"A":["b"]}`, `{"A":{"B":"c"}}`, `{"A":"b","C":true}`} {
+		var bad *webhook.Invalid
+		if err := read([]byte(wrong)); !errors.As(err, &bad) || bad.Field != "headers" || headers != nil {
+			t.Errorf("%s: %v, read %v", wrong, err, headers)
+		}
+	}
+	if err := read([]byte(`{}`)); err != nil || headers == nil || len(headers) != 0 {
+		t.Errorf("none: %v, %v", headers, err)
+	}
+	want := []webhook.Header{{Name: "b", Value: "1"}, {Name: "a", Value: "\u00e9"}, {Name: "b", Value: "2"}}
+	if err := read([]byte(`{"b":"1", "\u0061":"\u00e9","b":"2"}`)); err != nil || !slices.Equal(headers, want) {
+		t.Errorf("got %v, %v", headers, err)
 	}
 }
 

@@ -73,6 +73,7 @@ type endpointView struct {
 	URL            string                `json:"url"`
 	Description    string                `json:"description"`
 	EventTypes     []webhook.Pattern     `json:"event_types"`
+	Headers        headersView           `json:"headers"`
 	State          webhook.EndpointState `json:"state"`
 	DisabledReason webhook.Reason        `json:"disabled_reason,omitempty"`
 	Signature      webhook.Scheme        `json:"signature"`
@@ -104,13 +105,24 @@ func viewHealth(h webhook.Health) healthView {
 	return view
 }
 
+// headersView shows which headers are sent. Their values hide themselves.
+type headersView map[string]webhook.HeaderValue
+
+func viewHeaders(headers []webhook.Header) headersView {
+	view := make(headersView, len(headers))
+	for _, h := range headers {
+		view[h.Name] = h.Value
+	}
+	return view
+}
+
 func viewEndpoint(e webhook.Endpoint) endpointView {
 	types := e.EventTypes
 	if types == nil {
 		types = []webhook.Pattern{}
 	}
 	return endpointView{
-		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: types, State: e.State,
+		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: types, Headers: viewHeaders(e.Headers), State: e.State,
 		DisabledReason: e.DisabledReason, Signature: e.Scheme, Health: viewHealth(e.Health),
 		CreatedAt: timestamp(e.CreatedAt), UpdatedAt: timestamp(e.UpdatedAt),
 	}
@@ -123,6 +135,7 @@ func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"url":         into("url", "a string", &n.URL),
 		"description": into("description", "a string", &n.Description),
 		"event_types": into("event_types", "a list of strings", &n.EventTypes),
+		"headers":     intoHeaders("headers", &n.Headers),
 		"signature":   into("signature", "a string", &n.Scheme),
 		"secret":      intoSecret(&n.Secret),
 	})
@@ -176,6 +189,7 @@ func (m Manage) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"url":         intoPointer("url", "a string", &c.URL),
 		"description": intoPointer("description", "a string", &c.Description),
 		"event_types": intoPointer("event_types", "a list of strings", &c.EventTypes),
+		"headers":     intoHeaders("headers", &c.Headers),
 		"state":       intoPointer("state", "a string", &c.State),
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ type document struct {
 			Enum      []string `yaml:"enum"`
 			MaxLength int      `yaml:"maxLength"`
 			MaxItems  int      `yaml:"maxItems"`
+			MaxProps  int      `yaml:"maxProperties"`
 			Pattern   string   `yaml:"pattern"`
 		} `yaml:"schemas"`
 		Parameters map[string]struct {
@@ -90,6 +91,7 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 		"Description":   {schemas["Description"].MaxLength, webhook.MaxDescriptionLength},
 		"EventType":     {schemas["EventType"].MaxLength, webhook.MaxEventTypeLength},
 		"Patterns":      {schemas["Patterns"].MaxItems, webhook.MaxPatterns},
+		"Headers":       {schemas["Headers"].MaxProps, webhook.MaxHeaders},
 		"Limit.maximum": {d.Components.Parameters["Limit"].Schema.Maximum, maxLimit},
 		"Limit.default": {d.Components.Parameters["Limit"].Schema.Default, defaultLimit},
 	} {

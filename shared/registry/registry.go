@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"webhookrelay/shared/id"
@@ -54,6 +56,7 @@ type NewEndpoint struct {
 	URL         string
 	Description string
 	EventTypes  []webhook.Pattern
+	Headers     []webhook.Header
 	Scheme      webhook.Scheme
 	// Secret is the caller's own; empty means a fresh one.
 	Secret signature.Secret
@@ -65,7 +68,7 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	now := r.now()
 	e := webhook.Endpoint{
 		Tenant: tenant, ID: n.ID, URL: n.URL, Description: n.Description, EventTypes: n.EventTypes,
-		Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
+		Headers: n.Headers, Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
 	}
 	if e.ID == "" {
 		e.ID = r.IDs.EndpointID(now)
@@ -93,7 +96,9 @@ type EndpointChange struct {
 	URL         *string
 	Description *string
 	EventTypes  *[]webhook.Pattern
-	State       *webhook.EndpointState
+	// Headers replaces all headers: empty but not nil removes them.
+	Headers []webhook.Header
+	State   *webhook.EndpointState
 }
 
 // ChangeEndpoint applies c and returns the endpoint as stored. One that is
@@ -106,6 +111,10 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	}
 	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
 		if c.URL != nil {
+			if c.Headers == nil && len(e.Headers) > 0 && !sameOrigin(e.URL, *c.URL) {
+				return &webhook.Invalid{Field: "headers", Reason: "must be given along with a url of another host or port: " +
+					"values that are not shown are not handed on to someone else; {} removes them"}
+			}
 			e.URL = *c.URL
 		}
 		if c.Description != nil {
@@ -113,6 +122,9 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		}
 		if c.EventTypes != nil {
 			e.EventTypes = *c.EventTypes
+		}
+		if c.Headers != nil {
+			e.Headers = c.Headers
 		}
 		if c.State != nil && *c.State != e.State {
 			e.State, e.DisabledReason = *c.State, ""
@@ -178,6 +190,10 @@ func (r *Registry) check(e webhook.Endpoint) error {
 	if err := webhook.CheckPatterns("event_types", e.EventTypes); err != nil {
 		return err
 	}
+	if err := webhook.CheckHeaders(e.Headers); err != nil {
+		return err
+	}
+	webhook.SortHeaders(e.Headers)
 	if e.State != webhook.EndpointEnabled && e.State != webhook.EndpointDisabled {
 		return &webhook.Invalid{Field: "state", Reason: `must be "enabled" or "disabled"`}
 	}
@@ -187,14 +203,22 @@ func (r *Registry) check(e webhook.Endpoint) error {
 	return nil
 }
 
-func (r *Registry) checkURL(url string) error {
+// sameOrigin reports whether two URLs lead to the same receiver, as far as the
+// URLs tell.
+func sameOrigin(a, b string) bool {
+	before, errBefore := url.Parse(a)
+	after, errAfter := url.Parse(b)
+	return errBefore == nil && errAfter == nil && before.Scheme == after.Scheme && strings.EqualFold(before.Host, after.Host)
+}
+
+func (r *Registry) checkURL(raw string) error {
 	switch {
-	case url == "":
+	case raw == "":
 		return &webhook.Invalid{Field: "url", Reason: "is required"}
-	case len(url) > webhook.MaxURLLength:
+	case len(raw) > webhook.MaxURLLength:
 		return &webhook.Invalid{Field: "url", Reason: fmt.Sprintf("must be at most %d bytes", webhook.MaxURLLength)}
 	}
-	if err := r.CheckURL(url); err != nil {
+	if err := r.CheckURL(raw); err != nil {
 		return &webhook.Invalid{Field: "url", Reason: err.Error()}
 	}
 	return nil

@@ -109,12 +109,18 @@ func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}
 	}
 	// What was registered may have been allowed then, or by another release.
-	if err := s.policy.CheckURL(endpoint.URL); err != nil {
+	if err := s.Policy.CheckURL(endpoint.URL); err != nil {
 		return webhook.Result{Reason: classifyURL(err), Detail: "the URL " + err.Error()}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.URL, bytes.NewReader(e.Body))
 	if err != nil {
 		return webhook.Result{Reason: webhook.ReasonBadURL, Detail: "the URL cannot be used for a request"}
+	}
+	for _, h := range endpoint.Headers {
+		// Another release may have let pass what is reserved today.
+		if h.Reserved() == "" {
+			request.Header.Set(h.Name, string(h.Value))
+		}
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", UserAgent)

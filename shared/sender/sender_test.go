@@ -79,6 +79,52 @@ func TestTheRequestIsASignedPost(t *testing.T) {
 	}
 }
 
+func TestTheEndpointsHeadersAreSentBesideTheRelaysOwn(t *testing.T) {
+	t.Parallel()
+	requests := make(chan *http.Request, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }))
+	defer server.Close()
+	endpoint := webhook.Endpoint{URL: server.URL, Secrets: []webhook.Secret{{Value: secret}}, Headers: []webhook.Header{
+		{Name: "Authorization", Value: "Bearer abc"},
+		{Name: "x-api_key", Value: "k\tl"},
+		// As if stored before these were reserved.
+		{Name: "webhook-id", Value: "forged"}, {Name: "Host", Value: "forged"}, {Name: "Content-Type", Value: "forged"},
+		{Name: "user-agent", Value: "forged"}, {Name: "Connection", Value: "forged"}, {Name: "Transfer-Encoding", Value: "chunked"},
+		{Name: "X-Forwarded-For", Value: "forged"},
+	}}
+	got := sender.New(loopback, 0, time.Now).Send(t.Context(), endpoint, webhook.Event{ID: "evt_1", Body: []byte(`{}`)})
+	if !got.Delivered() {
+		t.Fatalf("got %+v", got)
+	}
+	r := <-requests
+	for name, want := range map[string]string{
+		"Authorization": "Bearer abc", "X-Api_key": "k\tl", "Webhook-Id": "evt_1", "Content-Type": "application/json", "User-Agent": sender.UserAgent,
+		"Connection": "", "X-Forwarded-For": "", "Content-Length": "2",
+	} {
+		if got := strings.Join(r.Header.Values(name), "|"); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if r.Host != server.Listener.Addr().String() || len(r.TransferEncoding) > 0 {
+		t.Errorf("Host %q, Transfer-Encoding %q", r.Host, r.TransferEncoding)
+	}
+}
+
+// Another host would learn what one receiver was trusted with.
+func TestHeadersAreNotSentWhereARedirectLeads(t *testing.T) {
+	t.Parallel()
+	elsewhere := answerPrivately(t, "127.0.0.1:0")
+	server := httptest.NewServer(http.RedirectHandler("http://"+elsewhere.Addr().String(), http.StatusPermanentRedirect))
+	defer server.Close()
+	endpoint := webhook.Endpoint{
+		URL: server.URL, Secrets: []webhook.Secret{{Value: secret}}, Headers: []webhook.Header{{Name: "Authorization", Value: "Bearer abc"}},
+	}
+	sender.New(loopback, 0, time.Now).Send(t.Context(), endpoint, webhook.Event{ID: "evt_1", Body: []byte(`{}`)})
+	if seen := elsewhere.calls(t); len(seen) > 0 {
+		t.Errorf("%d connections", len(seen))
+	}
+}
+
 func TestWhatAnAnswerMeans(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

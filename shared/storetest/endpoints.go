@@ -71,6 +71,18 @@ var endpointRules = []rule{
 		s.expectEndpoint(t, e)
 	}},
 
+	{"AnUpdateReplacesTheHeaders", func(t *testing.T, s *bench) {
+		e := s.create(s.endpoint("ep"))
+		for _, headers := range [][]webhook.Header{{{Name: "X-Other", Value: "1"}}, nil} {
+			e.Headers = headers
+			if err := s.UpdateEndpoint(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			e.Rev++
+			s.expectEndpoint(t, e)
+		}
+	}},
+
 	{"OfConcurrentUpdatesExactlyOneWins", func(t *testing.T, s *bench) {
 		e := s.create(s.endpoint("ep"))
 		s.expectOneWinner(t, race(8, func(i int) error {
