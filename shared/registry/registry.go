@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"webhookrelay/shared/id"
@@ -67,8 +65,8 @@ type NewEndpoint struct {
 func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, n NewEndpoint) (webhook.Endpoint, error) {
 	now := r.now()
 	e := webhook.Endpoint{
-		Tenant: tenant, ID: n.ID, URL: n.URL, Description: n.Description, EventTypes: n.EventTypes,
-		Headers: n.Headers, Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
+		Tenant: tenant, ID: n.ID, Description: n.Description, EventTypes: n.EventTypes,
+		Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
 	}
 	if e.ID == "" {
 		e.ID = r.IDs.EndpointID(now)
@@ -76,7 +74,10 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	if e.Scheme == "" {
 		e.Scheme = webhook.SchemeHMAC
 	}
-	if err := r.check(e); err != nil {
+	if err := check(e); err != nil {
+		return webhook.Endpoint{}, err
+	}
+	if err := r.setReceiver(&e, &n.URL, n.Headers); err != nil {
 		return webhook.Endpoint{}, err
 	}
 	secret, err := r.secretFor(ctx, e, n.Secret, now)
@@ -110,12 +111,8 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		}
 	}
 	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
-		if c.URL != nil {
-			if c.Headers == nil && len(e.Headers) > 0 && !sameOrigin(e.URL, *c.URL) {
-				return &webhook.Invalid{Field: "headers", Reason: "must be given along with a url of another host or port: " +
-					"values that are not shown are not handed on to someone else; {} removes them"}
-			}
-			e.URL = *c.URL
+		if err := r.setReceiver(e, c.URL, c.Headers); err != nil {
+			return err
 		}
 		if c.Description != nil {
 			e.Description = *c.Description
@@ -123,16 +120,13 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		if c.EventTypes != nil {
 			e.EventTypes = *c.EventTypes
 		}
-		if c.Headers != nil {
-			e.Headers = c.Headers
-		}
 		if c.State != nil && *c.State != e.State {
 			e.State, e.DisabledReason = *c.State, ""
 			if e.State == webhook.EndpointDisabled {
 				e.DisabledReason = webhook.ReasonManual
 			}
 		}
-		return r.check(*e)
+		return check(*e)
 	})
 }
 
@@ -177,11 +171,8 @@ func (r *Registry) update(ctx context.Context, tenant webhook.TenantID, endpoint
 	return webhook.Endpoint{}, fmt.Errorf("endpoint %s: %w", endpoint, webhook.ErrConflict)
 }
 
-func (r *Registry) check(e webhook.Endpoint) error {
+func check(e webhook.Endpoint) error {
 	if err := webhook.CheckID("id", string(e.ID)); err != nil {
-		return err
-	}
-	if err := r.checkURL(e.URL); err != nil {
 		return err
 	}
 	if err := webhook.CheckText("description", e.Description, webhook.MaxDescriptionLength); err != nil {
@@ -190,36 +181,11 @@ func (r *Registry) check(e webhook.Endpoint) error {
 	if err := webhook.CheckPatterns("event_types", e.EventTypes); err != nil {
 		return err
 	}
-	if err := webhook.CheckHeaders(e.Headers); err != nil {
-		return err
-	}
-	webhook.SortHeaders(e.Headers)
 	if e.State != webhook.EndpointEnabled && e.State != webhook.EndpointDisabled {
 		return &webhook.Invalid{Field: "state", Reason: `must be "enabled" or "disabled"`}
 	}
 	if e.Scheme != webhook.SchemeHMAC && e.Scheme != webhook.SchemeEd25519 {
 		return &webhook.Invalid{Field: "signature", Reason: `must be "v1" (HMAC) or "v1a" (ed25519)`}
-	}
-	return nil
-}
-
-// sameOrigin reports whether two URLs lead to the same receiver, as far as the
-// URLs tell.
-func sameOrigin(a, b string) bool {
-	before, errBefore := url.Parse(a)
-	after, errAfter := url.Parse(b)
-	return errBefore == nil && errAfter == nil && before.Scheme == after.Scheme && strings.EqualFold(before.Host, after.Host)
-}
-
-func (r *Registry) checkURL(raw string) error {
-	switch {
-	case raw == "":
-		return &webhook.Invalid{Field: "url", Reason: "is required"}
-	case len(raw) > webhook.MaxURLLength:
-		return &webhook.Invalid{Field: "url", Reason: fmt.Sprintf("must be at most %d bytes", webhook.MaxURLLength)}
-	}
-	if err := r.CheckURL(raw); err != nil {
-		return &webhook.Invalid{Field: "url", Reason: err.Error()}
 	}
 	return nil
 }

@@ -75,15 +75,30 @@ func (w world) calls(t *testing.T) (all []netip.Addr) {
 	return all
 }
 
-// sendTo makes one attempt with the real sender.
-func sendTo(t *testing.T, s *sender.Sender, url string) webhook.Result {
-	endpoint := webhook.Endpoint{URL: url, Secrets: []webhook.Secret{{Value: secret}}}
-	return s.Send(t.Context(), endpoint, webhook.Event{ID: "evt_1", Body: []byte(`{"type":"a","data":1}`)})
+// outbound is a real sender with an endpoint that it can sign for.
+type outbound struct {
+	*sender.Sender
+	endpoint webhook.Endpoint
+}
+
+func newOutbound(t *testing.T, policy safedial.Policy) outbound {
+	s, endpoint := newSender(t, policy, 0, "")
+	return outbound{s, endpoint}
+}
+
+// sendTo makes one attempt.
+func sendTo(t *testing.T, o outbound, url string) webhook.Result {
+	o.endpoint.URL = url
+	result, err := o.Send(t.Context(), o.endpoint, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
 }
 
 func TestOutboundNoSpellingIsRegisteredOrConnectedTo(t *testing.T) {
 	w, all := newWorld(t), corpus()
-	s := sender.New(w.policy, 0, time.Now)
+	s := newOutbound(t, w.policy)
 	for _, spelling := range all {
 		url := spelling.at(w.port)
 		if (safedial.Policy{}).CheckURL(spelling.at(0)) == nil {

@@ -88,7 +88,7 @@ func (s site) mustCall(t *testing.T, n int) {
 
 func TestOutboundTheAddressDecidesAndNotTheName(t *testing.T) {
 	s := newSite(t)
-	post := sender.New(s.policy, 0, time.Now)
+	post := newOutbound(t, s.policy)
 	blocked := func(t *testing.T, url string) {
 		t.Helper()
 		got := sendTo(t, post, url)
@@ -160,7 +160,7 @@ func TestOutboundTheRuntimeAPIIsNeverCalled(t *testing.T) {
 	if err := source.Err(); err != nil {
 		t.Fatal(err)
 	}
-	s := sender.New(policy, 0, time.Now)
+	s := newOutbound(t, policy)
 	for _, spelling := range corpus() {
 		sendTo(t, s, spelling.at(runtimeAPI.port()))
 	}
@@ -188,7 +188,7 @@ func TestOutboundRedirectsLeadNowhere(t *testing.T) {
 	t.Parallel()
 	refused, allowed := answerPrivately(t, "127.0.0.1:0"), answerPrivately(t, "127.0.0.1:0")
 	policy := safedial.Policy{Allow: loopback.Allow, Ports: everyPort, Deny: []netip.AddrPort{end(refused.Addr())}}
-	s := sender.New(policy, 0, time.Now)
+	s := newOutbound(t, policy)
 	for _, target := range []*watch{refused, allowed} {
 		for _, code := range []int{300, 301, 302, 303, 304, 305, 307, 308, 399} {
 			receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

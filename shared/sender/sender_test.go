@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,22 +85,23 @@ func TestTheEndpointsHeadersAreSentBesideTheRelaysOwn(t *testing.T) {
 	requests := make(chan *http.Request, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }))
 	defer server.Close()
-	endpoint := webhook.Endpoint{URL: server.URL, Secrets: []webhook.Secret{{Value: secret}}, Headers: []webhook.Header{
+	out := newOutbound(t, loopback)
+	out.endpoint.Headers = []webhook.Header{
 		{Name: "Authorization", Value: "Bearer abc"},
 		{Name: "x-api_key", Value: "k\tl"},
 		// As if stored before these were reserved.
 		{Name: "webhook-id", Value: "forged"}, {Name: "Host", Value: "forged"}, {Name: "Content-Type", Value: "forged"},
 		{Name: "user-agent", Value: "forged"}, {Name: "Connection", Value: "forged"}, {Name: "Transfer-Encoding", Value: "chunked"},
 		{Name: "X-Forwarded-For", Value: "forged"},
-	}}
-	got := sender.New(loopback, 0, time.Now).Send(t.Context(), endpoint, webhook.Event{ID: "evt_1", Body: []byte(`{}`)})
+	}
+	got := sendTo(t, out, server.URL)
 	if !got.Delivered() {
 		t.Fatalf("got %+v", got)
 	}
 	r := <-requests
 	for name, want := range map[string]string{
 		"Authorization": "Bearer abc", "X-Api_key": "k\tl", "Webhook-Id": "evt_1", "Content-Type": "application/json", "User-Agent": sender.UserAgent,
-		"Connection": "", "X-Forwarded-For": "", "Content-Length": "2",
+		"Connection": "", "X-Forwarded-For": "", "Content-Length": strconv.Itoa(len(event.Body)),
 	} {
 		if got := strings.Join(r.Header.Values(name), "|"); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -116,10 +118,9 @@ func TestHeadersAreNotSentWhereARedirectLeads(t *testing.T) {
 	elsewhere := answerPrivately(t, "127.0.0.1:0")
 	server := httptest.NewServer(http.RedirectHandler("http://"+elsewhere.Addr().String(), http.StatusPermanentRedirect))
 	defer server.Close()
-	endpoint := webhook.Endpoint{
-		URL: server.URL, Secrets: []webhook.Secret{{Value: secret}}, Headers: []webhook.Header{{Name: "Authorization", Value: "Bearer abc"}},
-	}
-	sender.New(loopback, 0, time.Now).Send(t.Context(), endpoint, webhook.Event{ID: "evt_1", Body: []byte(`{}`)})
+	out := newOutbound(t, loopback)
+	out.endpoint.Headers = []webhook.Header{{Name: "Authorization", Value: "Bearer abc"}}
+	sendTo(t, out, server.URL)
 	if seen := elsewhere.calls(t); len(seen) > 0 {
 		t.Errorf("%d connections", len(seen))
 	}

@@ -68,7 +68,7 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 	must(t, err)
 	dispatcher := dispatch.New(dispatch.Config{
 		Store: store, Queue: unhidden{}, Policy: retry.Policy{Schedule: []time.Duration{time.Second}},
-		Sender:  sender.New(sender.Config{Policy: safedial.Policy{Allow: loopback, AnyPort: true}, Sealer: sealer, Now: s.clock.Now}),
+		Sender:  sender.New(sender.Config{Policy: safedial.Policy{Allow: loopback, Ports: []safedial.PortRange{{First: 1, Last: 65535}}}, Sealer: sealer, Now: s.clock.Now}),
 		Breaker: breaker.Policy{Failures: 20, Window: time.Minute}, Lifetime: time.Hour,
 		Now: s.clock.Now, Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
