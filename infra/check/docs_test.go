@@ -68,3 +68,46 @@ func TestStatesReasonsAndCausesAreDocumented(t *testing.T) {
 		t.Errorf("webhook.States is %v, declared are %v", states, declared)
 	}
 }
+
+// reservedHeaders returns the names in the table of headers that may not be set.
+func reservedHeaders(t *testing.T) (names []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "shared/webhook/header.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := parsed.Scope.Lookup("reserved")
+	if table == nil {
+		t.Fatal("no table of reserved headers")
+	}
+	ast.Inspect(table.Decl.(ast.Node), func(node ast.Node) bool {
+		if literal, ok := node.(*ast.BasicLit); ok && !strings.Contains(literal.Value, " ") {
+			name, _ := strconv.Unquote(literal.Value)
+			names = append(names, name)
+		}
+		return true
+	})
+	return names
+}
+
+func TestReservedHeadersAreDocumented(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(root, "infra/docs/security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(raw), "Refused are names that")
+	list, _, _ = strings.Cut(list, ".\n")
+	var documented []string
+	for i, part := range strings.Split(strings.ToLower(list), "`") {
+		if i%2 == 1 {
+			documented = append(documented, part)
+		}
+	}
+	reserved := reservedHeaders(t)
+	slices.Sort(reserved)
+	slices.Sort(documented)
+	if !slices.Equal(reserved, documented) {
+		t.Errorf("reserved are %v, documented are %v", reserved, documented)
+	}
+}

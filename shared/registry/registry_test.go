@@ -38,13 +38,13 @@ func field(err error) string {
 // An operator may close a port that endpoints use already.
 func TestAnEndpointThatIsNoLongerAllowedCanStillBeDisabled(t *testing.T) {
 	t.Parallel()
-	policy := safedial.Policy{Ports: []safedial.PortRange{{First: 8443, Last: 8443}}}
-	r := open(t, func(url string) error { return policy.CheckURL(url) })
+	var refusal error
+	r := open(t, func(string) error { return refusal })
 	const url = "https://example.com:8443/"
 	if _, err := r.CreateEndpoint(t.Context(), "acme", registry.NewEndpoint{ID: "ep", URL: url}); err != nil {
 		t.Fatal(err)
 	}
-	policy = safedial.Policy{}
+	refusal = errors.New("cannot be used: port 8443 is not open, only 443 is")
 	disabled, same := webhook.EndpointDisabled, url
 	if e, err := r.ChangeEndpoint(t.Context(), "acme", "ep", registry.EndpointChange{State: &disabled}); err != nil || e.State != disabled {
 		t.Errorf("disabled: %v, %v", e.State, err)

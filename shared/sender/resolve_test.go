@@ -14,7 +14,6 @@ import (
 
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/safedial"
-	"webhookrelay/shared/sender"
 	"webhookrelay/shared/webhook"
 )
 
