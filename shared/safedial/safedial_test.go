@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -150,15 +151,16 @@ func TestARefusedAddressSeesNoConnection(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	for _, network := range []string{"udp", "unix"} {
-		if conn, err := dial(t.Context(), network, "127.0.0.1:"+port); err == nil {
-			conn.Close()
-			t.Errorf("%s was dialled", network)
+	open := safedial.Policy{Allow: []netip.Prefix{loopback}, Ports: every}
+	for network, address := range map[string]string{"udp": "127.0.0.1:" + port, "unix": filepath.Join(t.TempDir(), "socket")} {
+		if conn, err := open.DialContext("http", time.Second)(t.Context(), network, address); !refused(err) {
+			t.Errorf("over %s: %v", network, err)
+			if err == nil {
+				conn.Close()
+			}
 		}
 	}
-
 	// A connection that is allowed is then the first the listener sees.
-	open := safedial.Policy{Allow: []netip.Prefix{loopback}, Ports: every}
 	conn, err := open.DialContext("http", time.Second)(t.Context(), "tcp", "127.0.0.1:"+port)
 	if err != nil {
 		t.Fatal(err)

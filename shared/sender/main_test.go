@@ -3,9 +3,11 @@ package sender_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // outside is what the tests put in place of the world: the only resolver, a
@@ -47,6 +49,9 @@ func run(m *testing.M) (int, error) {
 	if outside.proxy, err = newWatch("127.0.0.1:0"); err != nil {
 		return 0, err
 	}
+	proxy := &http.Server{Handler: http.HandlerFunc(greet), ReadHeaderTimeout: time.Second}
+	go func() { _ = proxy.Serve(outside.proxy) }()
+	defer proxy.Close()
 	environment := map[string]string{"SSL_CERT_FILE": roots}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		environment[name] = "http://" + outside.proxy.Addr().String()

@@ -138,6 +138,26 @@ func TestOutboundTheAddressDecidesAndNotTheName(t *testing.T) {
 	s.mustCall(t, 6)
 }
 
+// Networks that the operator allowed take plain http. Whether a name leads there
+// or to the public, only its address says.
+func TestOutboundPlainHTTPStaysInAllowedNetworks(t *testing.T) {
+	policy := safedial.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, Ports: []safedial.PortRange{{First: 80, Last: 80}}}
+	s := sender.New(policy, 0, time.Now)
+	outside.names.set("public"+domain, "", addrs("93.184.215.14"))
+	outside.names.set("site"+domain, "", addrs("10.1.2.3"))
+	for _, url := range []string{"http://public" + domain + "/", "http://public" + domain + ":443/"} {
+		if got := sendTo(t, s, url); got.Reason != webhook.ReasonAddressBlocked || !strings.Contains(got.Detail, "plain http") {
+			t.Errorf("%s: %+v", url, got)
+		}
+	}
+	if everywhere {
+		answerPrivately(t, ":80")
+		if got := sendTo(t, s, "http://site"+domain+"/"); !got.Delivered() {
+			t.Errorf("to the allowed network: %+v", got)
+		}
+	}
+}
+
 // A POST to Lambda's Runtime API could answer in the function's name. It is
 // refused by value, even in a network that the operator allowed.
 func TestOutboundTheRuntimeAPIIsNeverCalled(t *testing.T) {
@@ -212,7 +232,6 @@ func TestOutboundNoProxyOfTheEnvironmentIsUsed(t *testing.T) {
 	if everywhere {
 		t.Skip("what a deployment sends to is not reached by way of loopback")
 	}
-	serve(t, outside.proxy, http.HandlerFunc(greet))
 	receiver := httptest.NewServer(http.HandlerFunc(greet))
 	defer receiver.Close()
 	outside.names.set("proxied"+domain, "", addrs("127.0.0.1"))
