@@ -27,9 +27,19 @@ func failure(err error) webhook.Result {
 		return webhook.Result{Reason: reason, Detail: "the URL cannot be used: " + refusal.Error()}
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return webhook.Result{Reason: reason, Detail: "looking up " + dns.Name + ": " + dns.Err}
+		return webhook.Result{Reason: reason, Detail: "looking up " + dns.Name + ": " + lookup(dns)}
 	}
 	return webhook.Result{Reason: reason, Detail: err.Error()}
+}
+
+func lookup(err *net.DNSError) string {
+	switch {
+	case err.IsNotFound:
+		return "no such host"
+	case err.IsTimeout:
+		return "its name servers do not answer"
+	}
+	return "its name servers failed"
 }
 
 // classifyURL tells a URL that leads where the policy does not from one that is

@@ -254,6 +254,12 @@ func TestWhyNoAnswerCame(t *testing.T) {
 			}
 		})
 	}
+	t.Run("AnUnknownNameTellsNothingOfTheResolver", func(t *testing.T) {
+		t.Parallel()
+		if got := send(t, loopback, 0, "https://no-such-name.invalid/"); got.Detail != "looking up no-such-name.invalid: no such host" {
+			t.Fatalf("got %q", got.Detail)
+		}
+	})
 	t.Run("TheRelaysOwnDeadlineSaysNothingOfTheEndpoint", func(t *testing.T) {
 		t.Parallel()
 		s, endpoint := newSender(t, loopback, 0, hang.URL)
