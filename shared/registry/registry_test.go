@@ -10,6 +10,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sqlite"
 	"webhookrelay/shared/webhook"
 )
@@ -21,7 +22,13 @@ func open(t *testing.T, checkURL func(string) error) *registry.Registry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	r := registry.New(registry.Config{Store: store, IDs: id.NewSource(), CheckURL: checkURL, Overlap: time.Hour, Now: time.Now})
+	key, err := seal.NewLocalKey(make([]byte, seal.LocalKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := registry.New(registry.Config{
+		Store: store, Sealer: seal.New(key, time.Now), IDs: id.NewSource(), CheckURL: checkURL, Overlap: time.Hour, Now: time.Now,
+	})
 	if _, _, err := r.PutTenant(t.Context(), "acme", ""); err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func TestOutboundTheAddressDecidesAndNotTheName(t *testing.T) {
 // or to the public, only its address says.
 func TestOutboundPlainHTTPStaysInAllowedNetworks(t *testing.T) {
 	policy := safedial.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, Ports: []safedial.PortRange{{First: 80, Last: 80}}}
-	s := sender.New(policy, 0, time.Now)
+	s := newOutbound(t, policy)
 	outside.names.set("public"+domain, "", addrs("93.184.215.14"))
 	outside.names.set("site"+domain, "", addrs("10.1.2.3"))
 	for _, url := range []string{"http://public" + domain + "/", "http://public" + domain + ":443/"} {
