@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"webhookrelay/shared/api"
+	"webhookrelay/shared/audit"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/awsenv"
 	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/config"
@@ -20,17 +22,20 @@ import (
 	"webhookrelay/shared/gateway"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sqsqueue"
 	"webhookrelay/shared/telemetry"
+	"webhookrelay/shared/throttle"
 )
 
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
-	table, queueURL, keys, fair := env.Table(), env.QueueURL(), env.Keys(), env.FairQueues()
+	table, queueURL, fair := env.Table(), env.QueueURL(), env.FairQueues()
+	adminKey, keyRate := env.AdminKey(), env.KeyRate()
 	deadLetterURL, deadLetterARN := env.DeadLetters()
 	outbound, overlap, secretsKey := env.Outbound(), env.Overlap(), env.SecretsKey()
 	aws, err := awsenv.Config()
@@ -44,13 +49,19 @@ func main() {
 		URL: queueURL, DeadLetterURL: deadLetterURL, DeadLetterARN: deadLetterARN, Fair: fair,
 	})
 	past := history.History{Store: store}
-	handler := api.Handler(api.Config{Keys: keys, IDs: ids, Now: time.Now, Log: log}, api.Manage{
+	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
+	callers := auth.New(auth.Config{Store: store, Admin: adminKey, Now: time.Now})
+	handler := api.Handler(api.Config{
+		Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(keyRate, time.Now),
+	}, api.Manage{
 		Registry: registry.New(registry.Config{
 			Store: store, Sealer: seal.New(awskms.New(kms.NewFromConfig(aws), secretsKey), time.Now), IDs: ids,
 			CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
 		}),
 		History:  past,
-		Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue},
+		Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
+		Keyring:  keyring.New(keyring.Config{Store: store, Tenants: store, Auth: callers, Trail: trail}),
+		Trail:    trail,
 	})
 	lambda.Start(gateway.Serve(handler))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"webhookrelay/shared/api"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/awsenv"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
@@ -20,12 +21,14 @@ import (
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/sqsqueue"
 	"webhookrelay/shared/telemetry"
+	"webhookrelay/shared/throttle"
 )
 
 func main() {
 	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
-	table, keys, retention := env.Table(), env.Keys(), env.Retention()
+	table, retention := env.Table(), env.Retention()
+	adminKey, tenantRate := env.AdminKey(), env.TenantRate()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
@@ -33,8 +36,9 @@ func main() {
 		os.Exit(1)
 	}
 	ids := id.NewSource()
+	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
 	ingester := ingest.New(ingest.Config{
-		Store:     dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+		Store:     store,
 		Queue:     sqsqueue.New(sqs.NewFromConfig(aws), deliveries),
 		IDs:       ids,
 		Retention: retention,
@@ -42,6 +46,9 @@ func main() {
 		Sleep:     ingest.Sleep,
 		Log:       log,
 	})
-	handler := api.Handler(api.Config{Keys: keys, IDs: ids, Now: time.Now, Log: log}, api.Accept{Ingester: ingester})
+	handler := api.Handler(api.Config{
+		Auth: auth.New(auth.Config{Store: store, Admin: adminKey, Now: time.Now}), IDs: ids, Now: time.Now, Log: log,
+		TenantRate: throttle.New(tenantRate, time.Now),
+	}, api.Accept{Ingester: ingester})
 	lambda.Start(gateway.Serve(handler))
 }

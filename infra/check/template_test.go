@@ -186,6 +186,9 @@ func TestTimesThatMustAgree(t *testing.T) {
 	if got := tmpl.Parameters["Breaker"].Default; got != breaker.Default {
 		t.Errorf("default breaker %s", got)
 	}
+	if got := tmpl.Parameters["KeyRate"].Default; got != config.DefaultKeyRate {
+		t.Errorf("default rate of a key %s", got)
+	}
 	// An event must outlive a hold, its message in both queues, and the retries after a redrive.
 	needed := breaker.MaxLifetime + kept + 14*24*time.Hour + total
 	for what, days := range map[string]int{"EventRetentionDays": tmpl.Parameters["EventRetentionDays"].MinValue, "config": config.MinRetentionDays} {

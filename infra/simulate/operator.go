@@ -163,7 +163,7 @@ func (w *World) Redrive(after time.Duration) {
 }
 
 func (w *World) replayer(h *host) replay.Replayer {
-	return replay.Replayer{Deliveries: history.History{Store: store{h}}, Queue: line{h}, DeadLetters: line{h}}
+	return replay.Replayer{Deliveries: history.History{Store: store{h}}, Queue: line{h}, DeadLetters: line{h}, Trail: noTrail{}}
 }
 
 // Poison puts a message into the queue that no version of the relay wrote.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/ingest"
@@ -240,7 +241,7 @@ func (s store) Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook
 	})
 }
 
-func (s store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+func (s store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, _ ...audit.Line) error {
 	return change(ctx, s.host, opWriteEndpoint, string(e.ID), func(t *tables) error {
 		k := endpointKey{e.Tenant, e.ID}
 		switch {
@@ -255,7 +256,7 @@ func (s store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 	})
 }
 
-func (s store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+func (s store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint, _ ...audit.Line) error {
 	return change(ctx, s.host, opWriteEndpoint, string(e.ID), func(t *tables) error {
 		k := endpointKey{e.Tenant, e.ID}
 		if stored := t.endpoint(k); stored == nil || stored.Rev != e.Rev {
@@ -267,7 +268,7 @@ func (s store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 	})
 }
 
-func (s store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) error {
+func (s store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, _ ...audit.Line) error {
 	return change(ctx, s.host, opWriteEndpoint, string(id), func(t *tables) error {
 		k := endpointKey{tenant, id}
 		if t.endpoint(k) == nil {
@@ -277,6 +278,12 @@ func (s store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id w
 		return nil
 	})
 }
+
+// noTrail stands for the audit trail, which is not modelled: nothing that the
+// simulation checks depends on it.
+type noTrail struct{}
+
+func (noTrail) Record(context.Context, audit.Entry) error { return nil }
 
 // What the use cases of this simulation never ask.
 
@@ -303,7 +310,7 @@ func (s store) DeadLetters(context.Context, webhook.Page) ([]webhook.Delivery, s
 }
 
 // PutTenant is not modelled: tenants are there from the beginning.
-func (s store) PutTenant(context.Context, webhook.Tenant) (webhook.Tenant, bool, error) {
+func (s store) PutTenant(context.Context, webhook.Tenant, ...audit.Line) (webhook.Tenant, bool, error) {
 	return webhook.Tenant{}, false, errNotModelled
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/webhook"
@@ -16,8 +17,8 @@ type Accept struct{ Ingester *ingest.Ingester }
 
 func (a Accept) routes() []route {
 	return []route{
-		{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events", handle: a.postEvent},
-		{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events/batch", handle: a.postBatch},
+		{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events", needs: auth.Publish, handle: a.postEvent},
+		{method: http.MethodPost, pattern: "/v1/tenants/{tenant}/events/batch", needs: auth.Publish, handle: a.postBatch},
 	}
 }
 

@@ -17,6 +17,10 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
+// maxDepth bounds how deep objects and lists may lie in each other, the request's
+// own object included. Receivers have limits too, often a hundred.
+const maxDepth = 64
+
 // maxBody bounds a request's body where no payload is expected, in bytes.
 const maxBody = 64 << 10
 
@@ -70,6 +74,10 @@ func decodeObject(body []byte, members fields) error {
 	if !utf8.Valid(body) {
 		return malformed("The body is not valid UTF-8.")
 	}
+	if deeper(body, maxDepth) {
+		return problem(http.StatusBadRequest, "too-deep", "Nested too deep",
+			fmt.Sprintf("Objects and lists may lie at most %d deep in each other.", maxDepth))
+	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
 		return malformed("The body must be one JSON object.")
@@ -104,6 +112,29 @@ func decodeObject(body []byte, members fields) error {
 		return malformed("Something follows the JSON object.")
 	}
 	return nil
+}
+
+// deeper reports whether body nests objects and lists more than limit deep. Of
+// what is no JSON it may say either.
+func deeper(body []byte, limit int) bool {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '"': // on to the string's end
+			for i++; i < len(body) && body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth > limit {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
 }
 
 func syntax(err error) error {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/signature"
 	"webhookrelay/shared/webhook"
@@ -204,7 +205,7 @@ func (m Manage) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m Manage) deleteEndpoint(w http.ResponseWriter, r *http.Request) error {
-	if err := m.Registry.Store.DeleteEndpoint(r.Context(), tenantOf(r), endpointOf(r)); err != nil {
+	if err := m.Registry.DeleteEndpoint(r.Context(), tenantOf(r), endpointOf(r)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -234,6 +235,10 @@ func intoSecret(target *signature.Secret) func(json.RawMessage) error {
 func (m Manage) getSecret(w http.ResponseWriter, r *http.Request) error {
 	endpoint, err := m.endpoint(r)
 	if err != nil {
+		return err
+	}
+	entry := audit.Entry{Tenant: endpoint.Tenant, Action: audit.SecretRead, Target: string(endpoint.ID)}
+	if err := m.Trail.Record(r.Context(), entry); err != nil {
 		return err
 	}
 	return m.writeSecret(w, r, endpoint)

@@ -6,44 +6,48 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/throttle"
+	"webhookrelay/shared/webhook"
 )
 
 const headerRequestID = "X-Request-Id"
 
 // Config holds what every route needs.
 type Config struct {
-	Keys auth.Keys
+	Auth *auth.Authenticator
 	IDs  *id.Source
 	Now  func() time.Time
 	Log  *slog.Logger
+	// TenantRate bounds the events that are posted to a tenant, and KeyRate all
+	// other requests of a key; nil for no bound.
+	TenantRate, KeyRate *throttle.Buckets
 }
 
 // route is one operation. Pattern is a path of net/http.ServeMux.
 type route struct {
 	method, pattern string
-	handle          func(w http.ResponseWriter, r *http.Request) error
-	// public: answered without an API key.
-	public bool
+	// needs is what the caller must hold. A route that says nothing is for nobody.
+	needs  auth.Permission
+	handle func(w http.ResponseWriter, r *http.Request) error
 }
 
 // Group is a set of routes that one function serves.
 type Group interface{ routes() []route }
 
-// Handler serves the groups' routes. All but the public ones ask for an API key.
+// Handler serves the groups' routes to callers who hold what each needs.
 func Handler(c Config, groups ...Group) http.Handler {
 	mux := http.NewServeMux()
 	for _, group := range groups {
 		for _, route := range group.routes() {
 			mux.HandleFunc(route.method+" "+route.pattern, func(w http.ResponseWriter, r *http.Request) {
-				var err error
-				if !route.public {
-					err = c.Keys.Authenticate(r)
-				}
+				r, err := c.admit(w, r, route.needs)
 				if err == nil {
 					err = route.handle(w, r)
 				}
@@ -54,6 +58,51 @@ func Handler(c Config, groups ...Group) http.Handler {
 		}
 	}
 	return c.outermost(mux)
+}
+
+// admit checks that the caller may, and may now, do what needs the permission.
+// The request it returns carries who that is, for the audit trail.
+func (c Config) admit(w http.ResponseWriter, r *http.Request, needs auth.Permission) (*http.Request, error) {
+	if needs == auth.Public {
+		return r, nil
+	}
+	caller, err := c.Auth.Authenticate(r)
+	if err != nil {
+		return r, err
+	}
+	if err := caller.Admit(needs, tenantOf(r)); err != nil {
+		return r, err
+	}
+	if err := c.throttle(caller, needs, tenantOf(r)); err != nil {
+		return r, err
+	}
+	actor := audit.Actor{
+		Scope: caller.Scope, Key: caller.Key, RequestID: w.Header().Get(headerRequestID), Address: addressOf(r),
+	}
+	return r.WithContext(audit.By(r.Context(), actor)), nil
+}
+
+// throttle takes a token from the bucket that the request falls to.
+func (c Config) throttle(caller auth.Principal, needs auth.Permission, tenant webhook.TenantID) error {
+	var wait time.Duration
+	if needs == auth.Publish {
+		wait = c.TenantRate.Take(string(tenant))
+	} else {
+		wait = c.KeyRate.Take(string(caller.Tenant) + "." + string(caller.Key))
+	}
+	if wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
+}
+
+// addressOf returns the caller's IP address: API Gateway names it, and on a
+// laptop the connection does.
+func addressOf(r *http.Request) string {
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return at.Addr().Unmap().String()
+	}
+	return r.RemoteAddr
 }
 
 // whole knows every address of the relay, so that an Allow header names also
@@ -71,11 +120,16 @@ var whole = func() *http.ServeMux {
 var addresses = []string{
 	"GET /healthz",
 	"GET /openapi.yaml",
+	"GET /v1/audit",
 	"GET /v1/dead-letters",
 	"POST /v1/dead-letters/redrive",
+	"GET /v1/keys",
+	"POST /v1/keys",
+	"DELETE /v1/keys/{key}",
 	"GET /v1/tenants",
 	"GET /v1/tenants/{tenant}",
 	"PUT /v1/tenants/{tenant}",
+	"GET /v1/tenants/{tenant}/audit",
 	"GET /v1/tenants/{tenant}/deliveries",
 	"GET /v1/tenants/{tenant}/deliveries/{delivery}",
 	"POST /v1/tenants/{tenant}/deliveries/{delivery}/retry",
@@ -90,6 +144,10 @@ var addresses = []string{
 	"POST /v1/tenants/{tenant}/events",
 	"POST /v1/tenants/{tenant}/events/batch",
 	"GET /v1/tenants/{tenant}/events/{event}",
+	"GET /v1/tenants/{tenant}/keys",
+	"POST /v1/tenants/{tenant}/keys",
+	"DELETE /v1/tenants/{tenant}/keys/{key}",
+	"POST /v1/tenants/{tenant}/portal-links",
 }
 
 // outermost gives each request an id, answers unknown paths and methods with a

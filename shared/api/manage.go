@@ -4,7 +4,10 @@ import (
 	_ "embed"
 	"net/http"
 
+	"webhookrelay/shared/audit"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/history"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
 )
@@ -20,6 +23,8 @@ type Manage struct {
 	Registry *registry.Registry
 	History  history.History
 	Replayer replay.Replayer
+	Keyring  *keyring.Keyring
+	Trail    audit.Trail
 }
 
 func (m Manage) routes() []route {
@@ -31,25 +36,34 @@ func (m Manage) routes() []route {
 		deliveries = tenant + "/deliveries"
 	)
 	return []route{
-		{method: http.MethodGet, pattern: "/healthz", handle: m.healthz, public: true},
-		{method: http.MethodGet, pattern: "/openapi.yaml", handle: m.openAPI, public: true},
-		{method: http.MethodGet, pattern: "/v1/tenants", handle: m.listTenants},
-		{method: http.MethodPut, pattern: tenant, handle: m.putTenant},
-		{method: http.MethodGet, pattern: tenant, handle: m.getTenant},
-		{method: http.MethodPost, pattern: endpoints, handle: m.postEndpoint},
-		{method: http.MethodGet, pattern: endpoints, handle: m.listEndpoints},
-		{method: http.MethodGet, pattern: endpoint, handle: m.getEndpoint},
-		{method: http.MethodPatch, pattern: endpoint, handle: m.patchEndpoint},
-		{method: http.MethodDelete, pattern: endpoint, handle: m.deleteEndpoint},
-		{method: http.MethodGet, pattern: endpoint + "/secret", handle: m.getSecret},
-		{method: http.MethodPost, pattern: endpoint + "/secret/rotate", handle: m.rotateSecret},
-		{method: http.MethodGet, pattern: events, handle: m.listEvents},
-		{method: http.MethodGet, pattern: events + "/{event}", handle: m.getEvent},
-		{method: http.MethodGet, pattern: deliveries, handle: m.listDeliveries},
-		{method: http.MethodGet, pattern: deliveries + "/{delivery}", handle: m.getDelivery},
-		{method: http.MethodPost, pattern: deliveries + "/{delivery}/retry", handle: m.retryDelivery},
-		{method: http.MethodGet, pattern: "/v1/dead-letters", handle: m.listDeadLetters},
-		{method: http.MethodPost, pattern: "/v1/dead-letters/redrive", handle: m.redrive},
+		{method: http.MethodGet, pattern: "/healthz", needs: auth.Public, handle: m.healthz},
+		{method: http.MethodGet, pattern: "/openapi.yaml", needs: auth.Public, handle: m.openAPI},
+		{method: http.MethodGet, pattern: "/v1/tenants", needs: auth.Operate, handle: m.listTenants},
+		{method: http.MethodPut, pattern: tenant, needs: auth.Operate, handle: m.putTenant},
+		{method: http.MethodGet, pattern: tenant, needs: auth.Read, handle: m.getTenant},
+		{method: http.MethodPost, pattern: endpoints, needs: auth.Configure, handle: m.postEndpoint},
+		{method: http.MethodGet, pattern: endpoints, needs: auth.Read, handle: m.listEndpoints},
+		{method: http.MethodGet, pattern: endpoint, needs: auth.Read, handle: m.getEndpoint},
+		{method: http.MethodPatch, pattern: endpoint, needs: auth.Configure, handle: m.patchEndpoint},
+		{method: http.MethodDelete, pattern: endpoint, needs: auth.Configure, handle: m.deleteEndpoint},
+		{method: http.MethodGet, pattern: endpoint + "/secret", needs: auth.Configure, handle: m.getSecret},
+		{method: http.MethodPost, pattern: endpoint + "/secret/rotate", needs: auth.Configure, handle: m.rotateSecret},
+		{method: http.MethodGet, pattern: events, needs: auth.Read, handle: m.listEvents},
+		{method: http.MethodGet, pattern: events + "/{event}", needs: auth.Read, handle: m.getEvent},
+		{method: http.MethodGet, pattern: deliveries, needs: auth.Read, handle: m.listDeliveries},
+		{method: http.MethodGet, pattern: deliveries + "/{delivery}", needs: auth.Read, handle: m.getDelivery},
+		{method: http.MethodPost, pattern: deliveries + "/{delivery}/retry", needs: auth.Configure, handle: m.retryDelivery},
+		{method: http.MethodPost, pattern: tenant + "/keys", needs: auth.Grant, handle: m.postKey},
+		{method: http.MethodGet, pattern: tenant + "/keys", needs: auth.Grant, handle: m.listKeys},
+		{method: http.MethodDelete, pattern: tenant + "/keys/{key}", needs: auth.Grant, handle: m.deleteKey},
+		{method: http.MethodPost, pattern: tenant + "/portal-links", needs: auth.Grant, handle: m.postPortalLink},
+		{method: http.MethodGet, pattern: tenant + "/audit", needs: auth.ReadAudit, handle: m.listAudit},
+		{method: http.MethodPost, pattern: "/v1/keys", needs: auth.Operate, handle: m.postAdminKey},
+		{method: http.MethodGet, pattern: "/v1/keys", needs: auth.Operate, handle: m.listKeys},
+		{method: http.MethodDelete, pattern: "/v1/keys/{key}", needs: auth.Operate, handle: m.deleteKey},
+		{method: http.MethodGet, pattern: "/v1/audit", needs: auth.Operate, handle: m.listAllAudit},
+		{method: http.MethodGet, pattern: "/v1/dead-letters", needs: auth.Operate, handle: m.listDeadLetters},
+		{method: http.MethodPost, pattern: "/v1/dead-letters/redrive", needs: auth.Operate, handle: m.redrive},
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"webhookrelay/shared/auth"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/webhook"
 )
 
@@ -39,13 +41,19 @@ func readDocument(t *testing.T) document {
 	return d
 }
 
+// routes returns those of all functions.
+func routes() (all []route) {
+	for _, group := range []Group{Accept{}, Manage{}} {
+		all = append(all, group.routes()...)
+	}
+	return all
+}
+
 func TestEveryRouteIsDocumentedAndBack(t *testing.T) {
 	t.Parallel()
 	var served, documented []string
-	for _, group := range []Group{Accept{}, Manage{}} {
-		for _, r := range group.routes() {
-			served = append(served, r.method+" "+r.pattern)
-		}
+	for _, r := range routes() {
+		served = append(served, r.method+" "+r.pattern)
 	}
 	for path, operations := range readDocument(t).Paths {
 		for method := range operations {
@@ -65,19 +73,102 @@ func TestEveryRouteIsDocumentedAndBack(t *testing.T) {
 	}
 }
 
-func TestPublicRoutesAreDocumentedAsPublic(t *testing.T) {
+// scopes returns the scopes that an operation is documented to take,
+// and false when the document says nothing.
+func (d document) scopes(t *testing.T, r route) (scopes []auth.Scope, said bool) {
+	t.Helper()
+	var operation struct {
+		Security *[]map[string][]auth.Scope `yaml:"security"`
+	}
+	node := d.Paths[r.pattern][strings.ToLower(r.method)]
+	if err := node.Decode(&operation); err != nil {
+		t.Fatal(err)
+	}
+	if operation.Security == nil {
+		return nil, false
+	}
+	for _, alternative := range *operation.Security {
+		scopes = append(scopes, alternative["key"]...)
+	}
+	return scopes, true
+}
+
+// What each operation needs, and who may therefore call it, in one place to
+// read. A new route belongs into this list, after a thought.
+func TestWhoMayCallWhat(t *testing.T) {
 	t.Parallel()
+	want := []string{
+		"GET /healthz: public",
+		"GET /openapi.yaml: public",
+		"GET /v1/audit: admin",
+		"GET /v1/dead-letters: admin",
+		"POST /v1/dead-letters/redrive: admin",
+		"GET /v1/keys: admin",
+		"POST /v1/keys: admin",
+		"DELETE /v1/keys/{key}: admin",
+		"GET /v1/tenants: admin",
+		"GET /v1/tenants/{tenant}: admin tenant read portal",
+		"PUT /v1/tenants/{tenant}: admin",
+		"GET /v1/tenants/{tenant}/audit: admin tenant read",
+		"GET /v1/tenants/{tenant}/deliveries: admin tenant read portal",
+		"GET /v1/tenants/{tenant}/deliveries/{delivery}: admin tenant read portal",
+		"POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: admin tenant portal",
+		"GET /v1/tenants/{tenant}/endpoints: admin tenant read portal",
+		"POST /v1/tenants/{tenant}/endpoints: admin tenant portal",
+		"DELETE /v1/tenants/{tenant}/endpoints/{endpoint}: admin tenant portal",
+		"GET /v1/tenants/{tenant}/endpoints/{endpoint}: admin tenant read portal",
+		"PATCH /v1/tenants/{tenant}/endpoints/{endpoint}: admin tenant portal",
+		"GET /v1/tenants/{tenant}/endpoints/{endpoint}/secret: admin tenant portal",
+		"POST /v1/tenants/{tenant}/endpoints/{endpoint}/secret/rotate: admin tenant portal",
+		"GET /v1/tenants/{tenant}/events: admin tenant read portal",
+		"POST /v1/tenants/{tenant}/events: admin tenant publish",
+		"GET /v1/tenants/{tenant}/events/{event}: admin tenant read portal",
+		"GET /v1/tenants/{tenant}/keys: admin tenant",
+		"POST /v1/tenants/{tenant}/keys: admin tenant",
+		"DELETE /v1/tenants/{tenant}/keys/{key}: admin tenant",
+		"POST /v1/tenants/{tenant}/portal-links: admin tenant",
+	}
 	d := readDocument(t)
-	for _, r := range (Manage{}).routes() {
-		var operation struct {
-			Security *[]any `yaml:"security"`
+	var got []string
+	for _, r := range routes() {
+		callers := []string{}
+		for _, scope := range auth.Scopes {
+			if scope.Has(r.needs) {
+				callers = append(callers, string(scope))
+			}
 		}
-		node := d.Paths[r.pattern][strings.ToLower(r.method)]
-		if err := node.Decode(&operation); err != nil {
-			t.Fatal(err)
+		documented, said := d.scopes(t, r)
+		switch {
+		case r.needs == auth.Public:
+			callers = []string{"public"}
+			if !said || len(documented) > 0 {
+				t.Errorf("%s %s is public, but not documented so", r.method, r.pattern)
+			}
+		case len(callers) == 0:
+			t.Errorf("%s %s needs %q, which nobody has", r.method, r.pattern, r.needs)
+		default:
+			names := []string{}
+			for _, scope := range documented {
+				names = append(names, string(scope))
+			}
+			if diff := cmp.Diff(callers, names); diff != "" {
+				t.Errorf("%s %s: allowed (-) and documented (+) scopes: %s", r.method, r.pattern, diff)
+			}
 		}
-		if documented := operation.Security != nil && len(*operation.Security) == 0; documented != r.public {
-			t.Errorf("%s %s: public %t, documented %t", r.method, r.pattern, r.public, documented)
+		got = append(got, r.method+" "+r.pattern+": "+strings.Join(callers, " "))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want (-) and got (+): %s", diff)
+	}
+}
+
+func TestARouteThatNamesNoPermissionIsForNobody(t *testing.T) {
+	t.Parallel()
+	for _, scope := range auth.Scopes {
+		if scope.Has(route{}.needs) {
+			t.Errorf("%s may call it", scope)
 		}
 	}
 }
@@ -92,6 +183,7 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 		"EventType":     {schemas["EventType"].MaxLength, webhook.MaxEventTypeLength},
 		"Patterns":      {schemas["Patterns"].MaxItems, webhook.MaxPatterns},
 		"Headers":       {schemas["Headers"].MaxProps, webhook.MaxHeaders},
+		"KeyName":       {schemas["KeyName"].MaxLength, webhook.MaxNameLength},
 		"Limit.maximum": {d.Components.Parameters["Limit"].Schema.Maximum, maxLimit},
 		"Limit.default": {d.Components.Parameters["Limit"].Schema.Default, defaultLimit},
 	} {
@@ -105,5 +197,12 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 	}
 	if diff := cmp.Diff(schemas["State"].Enum, states); diff != "" {
 		t.Errorf("states documented (-) and known (+): %s", diff)
+	}
+	var scopes []string
+	for _, scope := range keyring.TenantScopes {
+		scopes = append(scopes, string(scope))
+	}
+	if diff := cmp.Diff(schemas["KeyScope"].Enum, scopes); diff != "" {
+		t.Errorf("scopes documented (-) and known (+): %s", diff)
 	}
 }

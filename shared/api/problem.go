@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/ingest"
@@ -31,6 +32,14 @@ func problem(status int, code, title, detail string) *Problem {
 	return &Problem{Type: "urn:webhookrelay:problem:" + code, Title: title, Status: status, Detail: detail}
 }
 
+// tooMany refuses a request for which there is room again after wait.
+func tooMany(wait time.Duration) *Problem {
+	p := problem(http.StatusTooManyRequests, "too-many-requests", "Too many requests",
+		"The limit of requests per second is reached. Send the request again after the seconds that Retry-After names.")
+	p.retryAfter = int((wait + time.Second - 1) / time.Second)
+	return p
+}
+
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 
 // problems is the one table from errors to statuses. The first match counts;
@@ -41,7 +50,11 @@ var problems = []struct {
 }{
 	{auth.ErrUnauthenticated, Problem{
 		Type: "unauthenticated", Status: http.StatusUnauthorized, Title: "No valid API key",
-		Detail: "Send the header 'Authorization: Bearer <key>' with a key of this relay.",
+		Detail: "Send the header 'Authorization: Bearer <key>' with a key of this relay that has not expired.",
+	}},
+	{auth.ErrForbidden, Problem{
+		Type: "forbidden", Status: http.StatusForbidden, Title: "Not allowed",
+		Detail: "The key is valid, but its scope does not allow this. Use a key with another scope.",
 	}},
 	{webhook.ErrNotFound, Problem{
 		Type: "not-found", Status: http.StatusNotFound, Title: "Not found",
@@ -50,6 +63,10 @@ var problems = []struct {
 	{webhook.ErrExists, Problem{
 		Type: "already-exists", Status: http.StatusConflict, Title: "Already exists",
 		Detail: "The id is taken. Choose another, or change the existing one with PATCH.",
+	}},
+	{webhook.ErrFull, Problem{
+		Type: "limit-reached", Status: http.StatusConflict, Title: "Limit reached",
+		Detail: "There are as many of these as there may be. Remove one that is not needed any more.",
 	}},
 	{webhook.ErrConflict, Problem{
 		Type: "conflict", Status: http.StatusConflict, Title: "Changed meanwhile",

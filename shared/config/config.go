@@ -18,6 +18,7 @@ import (
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/safedial"
+	"webhookrelay/shared/throttle"
 	"webhookrelay/shared/webhook"
 )
 
@@ -25,6 +26,7 @@ import (
 const (
 	DefaultRetentionDays = 30
 	DefaultOverlap       = 24 * time.Hour
+	DefaultKeyRate       = "50/200"
 	// DefaultOperatorTenant gets the operational events.
 	DefaultOperatorTenant = "operator"
 )
@@ -82,14 +84,29 @@ func (s *Source) DeadLetters() (url, arn string) {
 	return s.required("RELAY_DLQ_URL"), s.required("RELAY_DLQ_ARN")
 }
 
-// Keys returns the API keys that RELAY_ADMIN_KEY_SHA256 names.
-func (s *Source) Keys() auth.Keys {
+// AdminKey returns RELAY_ADMIN_KEY_SHA256, the digest of the bootstrap admin key.
+func (s *Source) AdminKey() auth.Digest {
 	text := s.required("RELAY_ADMIN_KEY_SHA256")
 	digest, err := auth.ParseDigest(text)
 	if err != nil && text != "" {
 		s.fault("RELAY_ADMIN_KEY_SHA256", "%v", err)
 	}
-	return auth.Keys{Admin: digest}
+	return digest
+}
+
+// TenantRate returns RELAY_TENANT_RATE, such as "50/100": how many events a
+// tenant may post to one process.
+func (s *Source) TenantRate() throttle.Rate { return s.rate("RELAY_TENANT_RATE", throttle.Off) }
+
+// KeyRate returns RELAY_KEY_RATE: how many other requests one process takes of a key.
+func (s *Source) KeyRate() throttle.Rate { return s.rate("RELAY_KEY_RATE", DefaultKeyRate) }
+
+func (s *Source) rate(name, otherwise string) throttle.Rate {
+	rate, err := throttle.Parse(cmp.Or(s.text(name), otherwise))
+	if err != nil {
+		s.fault(name, "%v", err)
+	}
+	return rate
 }
 
 // SecretsKey returns RELAY_SECRETS_KEY, the ARN of the KMS key that secrets are

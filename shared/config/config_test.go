@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/config"
+	"webhookrelay/shared/throttle"
 )
 
 func source(env map[string]string) *config.Source {
@@ -25,12 +26,16 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 		"RELAY_OPERATOR_TENANT":  "the operator",
 		"RELAY_FAIR_QUEUES":      "perhaps",
 		"RELAY_SECRETS_KEY":      "alias/relay",
+		"RELAY_TENANT_RATE":      "50",
+		"RELAY_KEY_RATE":         "0/1",
 		"AWS_LAMBDA_RUNTIME_API": "localhost",
 	})
 	s.Table()
 	s.QueueURL()
 	s.DeadLetters()
-	s.Keys()
+	s.AdminKey()
+	s.TenantRate()
+	s.KeyRate()
 	s.Schedule()
 	s.Outbound()
 	s.Retention()
@@ -46,6 +51,7 @@ func TestEveryFaultIsReportedAtOnceWithItsName(t *testing.T) {
 	for _, name := range []string{
 		"RELAY_TABLE", "RELAY_QUEUE_URL", "RELAY_DLQ_URL", "RELAY_DLQ_ARN", "RELAY_ADMIN_KEY_SHA256",
 		"RELAY_RETRY_SCHEDULE", "RELAY_ALLOW_CIDRS", "RELAY_ALLOW_PORTS", "RELAY_RETENTION_DAYS", "RELAY_SECRET_OVERLAP", "RELAY_SECRETS_KEY",
+		"RELAY_TENANT_RATE", "RELAY_KEY_RATE",
 		"RELAY_DISABLE_AFTER", "RELAY_OPERATOR_TENANT", "RELAY_FAIR_QUEUES", "AWS_LAMBDA_RUNTIME_API",
 	} {
 		if !strings.Contains(err.Error(), name) {
@@ -62,6 +68,12 @@ func TestDefaults(t *testing.T) {
 	}
 	if got := s.Overlap(); got != 24*time.Hour {
 		t.Errorf("overlap %s", got)
+	}
+	if got := s.TenantRate(); got != (throttle.Rate{}) {
+		t.Errorf("a limit of %v", got)
+	}
+	if got := s.KeyRate(); got != (throttle.Rate{PerSecond: 50, Burst: 200}) {
+		t.Errorf("rate of a key %v", got)
 	}
 	if got := len(s.Schedule()); got != 7 {
 		t.Errorf("%d waits", got)

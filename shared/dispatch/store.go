@@ -34,9 +34,9 @@ type Store interface {
 	// revision is d.Rev (0: there is none), and returns ErrConflict otherwise.
 	SaveDelivery(ctx context.Context, d webhook.Delivery) error
 
-	// DisableEndpoint sets the endpoint disabled for reason, and raises the
-	// tenant's config version with it. One that is disabled already keeps its
-	// reason; neither that nor an endpoint that is gone is an error.
+	// DisableEndpoint sets the endpoint disabled for reason, raises the tenant's
+	// config version with it, and writes audit.Disabled to the audit trail. One that is disabled already keeps its
+	// reason and gets no line; neither that nor an endpoint that is gone is an error.
 	DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error
 
 	Breakers

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/webhook"
 )
 
@@ -41,11 +42,12 @@ const (
 )
 
 // CreateEndpoint stores e as revision 1 and raises the config version, for 4
-// write units. ErrExists: the id is taken. ErrNotFound: there is no such tenant.
-func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+// write units and 4 per line. ErrExists: the id is taken. ErrNotFound: there is
+// no such tenant.
+func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, lines ...audit.Line) error {
 	e.Rev = 1
 	noTenant := fmt.Errorf("tenant %s: %w", e.Tenant, webhook.ErrNotFound)
-	err := s.changeEndpoint(ctx, e.Tenant, s.putIf(encodeEndpoint(e), rowAbsent, nil), noTenant, webhook.ErrExists)
+	err := s.changeEndpoint(ctx, e.Tenant, s.putIf(encodeEndpoint(e), rowAbsent, nil), lines, noTenant, webhook.ErrExists)
 	if err != nil {
 		return fmt.Errorf("create endpoint %s: %w", e.ID, err)
 	}
@@ -53,12 +55,12 @@ func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 }
 
 // UpdateEndpoint stores e as revision e.Rev+1 and raises the config version,
-// for 4 write units. ErrConflict: the stored revision is not e.Rev, or the
-// endpoint is gone.
-func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+// for 4 write units and 4 per line. ErrConflict: the stored revision is not
+// e.Rev, or the endpoint is gone.
+func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint, lines ...audit.Line) error {
 	condition, values := atRevision(e.Rev)
 	e.Rev++
-	err := s.changeEndpoint(ctx, e.Tenant, s.putIf(encodeEndpoint(e), condition, values), webhook.ErrConflict, webhook.ErrConflict)
+	err := s.changeEndpoint(ctx, e.Tenant, s.putIf(encodeEndpoint(e), condition, values), lines, webhook.ErrConflict, webhook.ErrConflict)
 	if err != nil {
 		return fmt.Errorf("update endpoint %s: %w", e.ID, err)
 	}
@@ -74,19 +76,19 @@ func atRevision(rev int64) (string, item) {
 }
 
 // DeleteEndpoint removes an endpoint and raises the config version, for 4
-// write units. ErrNotFound: there is none.
-func (s *Store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) error {
+// write units and 4 per line. ErrNotFound: there is none.
+func (s *Store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, lines ...audit.Line) error {
 	gone := s.deleteIf(endpointKey(tenant, id), rowExists)
-	err := s.changeEndpoint(ctx, tenant, gone, webhook.ErrNotFound, webhook.ErrNotFound)
+	err := s.changeEndpoint(ctx, tenant, gone, lines, webhook.ErrNotFound, webhook.ErrNotFound)
 	if err != nil {
 		return fmt.Errorf("delete endpoint %s: %w", id, err)
 	}
 	return nil
 }
 
-// DisableEndpoint sets the endpoint disabled for reason and raises the config
-// version, for 4 write units. An endpoint that is gone or disabled already
-// stays as it is.
+// DisableEndpoint sets the endpoint disabled for reason, raises the config
+// version and writes the audit line, for 8 write units. An endpoint that is gone
+// or disabled already stays as it is.
 func (s *Store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error {
 	disable := s.updateIf(endpointKey(tenant, id),
 		"SET "+endpointState+" = :disabled, "+endpointReason+" = :reason, "+endpointUpdated+" = :now ADD "+attrRev+" :one",
@@ -97,17 +99,18 @@ func (s *Store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id
 			":now":      numValue(now.UnixMilli()),
 			":one":      numValue(1),
 		})
-	if _, err := s.transact(ctx, s.raiseVersion(tenant), disable); err != nil {
+	line := audit.Disabled(tenant, id, reason).Line(ctx, s.ids, now)
+	if _, err := s.transact(ctx, s.with([]audit.Line{line}, s.raiseVersion(tenant), disable)...); err != nil {
 		return fmt.Errorf("disable endpoint %s: %w", id, err)
 	}
 	return nil
 }
 
-// changeEndpoint makes the change and raises the tenant's config version, both
-// or neither. It returns noTenant when there is no such tenant, and refusal
-// when the change's own condition fails.
-func (s *Store) changeEndpoint(ctx context.Context, tenant webhook.TenantID, change types.TransactWriteItem, noTenant, refusal error) error {
-	refused, err := s.transact(ctx, s.raiseVersion(tenant), change)
+// changeEndpoint makes the change, raises the tenant's config version and writes
+// the audit lines, all or nothing. It returns noTenant when there is no such
+// tenant, and refusal when the change's own condition fails.
+func (s *Store) changeEndpoint(ctx context.Context, tenant webhook.TenantID, change types.TransactWriteItem, lines []audit.Line, noTenant, refusal error) error {
+	refused, err := s.transact(ctx, s.with(lines, s.raiseVersion(tenant), change)...)
 	switch {
 	case err != nil:
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/webhook"
@@ -23,6 +24,13 @@ import (
 //	event     E#<tenant>#<day>#<shard>    <ref>
 //	delivery  E#<tenant>#<day>#<shard>    <ref>#<endpoint>
 //	sweep     SWEEP                       STATE
+//	API key   K#<tenant, or none>         <key id>
+//	portal    PORTAL                      SECRET
+//	audit     A#<tenant>                  <line id>
+//	audit     AUDIT#<shard>               <line id>
+//
+// A line of the audit trail lies twice: with its tenant, if it has one, and with
+// those of all tenants.
 //
 // A delivery that is retrying, parked, dead or cancelled is also in the index
 // `failed` under fpk = <state>#<shard> and fsk = <tenant>#<ref>#<endpoint>. One
@@ -91,6 +99,9 @@ const (
 
 type key struct{ pk, sk string }
 
+// portalKey is where the secret lies that signs portal tokens.
+var portalKey = key{"PORTAL", "SECRET"}
+
 // sweepKey is where the sweeper notes how far it got.
 var sweepKey = key{"SWEEP", "STATE"}
 
@@ -110,6 +121,15 @@ func endpointOf(sk string) webhook.EndpointID {
 func claimKey(t webhook.TenantID, claim string) key {
 	return key{"C#" + string(t) + separator + claim, claimSK}
 }
+
+// apiKeyPK is where a tenant's API keys lie; an empty tenant's are admin keys.
+func apiKeyPK(t webhook.TenantID) string { return "K#" + string(t) }
+
+func apiKeyKey(t webhook.TenantID, id auth.KeyID) key { return key{apiKeyPK(t), string(id)} }
+
+func auditPK(t webhook.TenantID) string { return "A#" + string(t) }
+
+func allAuditPK(shard int) string { return "AUDIT#" + strconv.Itoa(shard) }
 
 func eventIDClaim(event webhook.EventID) string { return ingest.ClaimByID + string(event) }
 

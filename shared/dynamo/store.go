@@ -1,5 +1,5 @@
-// Package dynamo keeps tenants, endpoints, claims, events and deliveries in one
-// DynamoDB table. It is the only package that imports the DynamoDB SDK.
+// Package dynamo keeps tenants, endpoints, claims, events, deliveries, API keys
+// and the audit trail in one DynamoDB table. It is the only package that imports the DynamoDB SDK.
 // keys.go holds the table's layout.
 //
 // An event costs two writes on the way through: one row when it is accepted,
@@ -15,22 +15,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"webhookrelay/shared/id"
 )
 
 // Store is the relay's memory on DynamoDB. Its methods keep the promises of
-// the Store interfaces of ingest, dispatch, registry and history. Errors other
+// the Store interfaces of ingest, dispatch, registry, history, auth, keyring and
+// audit. Errors other
 // than webhook's sentinels are DynamoDB's, after the client's own retries.
 // Times are kept to the millisecond. Safe for concurrent use.
 type Store struct {
 	client *dynamodb.Client
 	table  *string
 	now    func() time.Time
+	ids    *id.Source
 }
 
 // New returns a Store on a table made to TableSchema. now says which rows have
 // expired and where lists begin.
 func New(client *dynamodb.Client, table string, now func() time.Time) *Store {
-	return &Store{client: client, table: aws.String(table), now: now}
+	return &Store{client: client, table: aws.String(table), now: now, ids: id.NewSource()}
 }
 
 // get returns the row at k, or nil when there is none, seeing every finished

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/webhook"
 )
 
@@ -19,21 +20,21 @@ const (
 
 // PutTenant creates t, or gives the existing tenant t's name. It costs 1 read
 // unit when nothing changes, 4 write units more to create (two rows in a
-// transaction) and 2 to rename.
-func (s *Store) PutTenant(ctx context.Context, t webhook.Tenant) (stored webhook.Tenant, created bool, err error) {
+// transaction) and 2 to rename, and then 4 per line.
+func (s *Store) PutTenant(ctx context.Context, t webhook.Tenant, lines ...audit.Line) (stored webhook.Tenant, created bool, err error) {
 	// A second round is needed only when another caller creates t in between.
 	for range 2 {
 		stored, err = s.Tenant(ctx, t.ID)
 		if err == nil {
-			stored, err = s.renameTenant(ctx, stored, t.Name)
+			stored, err = s.renameTenant(ctx, stored, t.Name, lines)
 			return stored, false, err
 		}
 		if !errors.Is(err, webhook.ErrNotFound) {
 			return webhook.Tenant{}, false, err
 		}
-		refused, err := s.transact(ctx,
+		refused, err := s.transact(ctx, s.with(lines,
 			s.putIf(encodeTenant(t), rowAbsent, nil),
-			s.putIf(newItem(listingKey(t.ID)), rowAbsent, nil))
+			s.putIf(newItem(listingKey(t.ID)), rowAbsent, nil))...)
 		if err != nil {
 			return webhook.Tenant{}, false, fmt.Errorf("create tenant %s: %w", t.ID, err)
 		}
@@ -44,12 +45,12 @@ func (s *Store) PutTenant(ctx context.Context, t webhook.Tenant) (stored webhook
 	return webhook.Tenant{}, false, fmt.Errorf("create tenant %s: one of its rows exists without the other", t.ID)
 }
 
-func (s *Store) renameTenant(ctx context.Context, t webhook.Tenant, name string) (webhook.Tenant, error) {
+func (s *Store) renameTenant(ctx context.Context, t webhook.Tenant, name string, lines []audit.Line) (webhook.Tenant, error) {
 	if t.Name == name {
 		return t, nil
 	}
-	refused, err := s.transact(ctx, s.updateIf(tenantKey(t.ID),
-		"SET "+tenantName+" = :name", rowExists, item{":name": strValue(name)}))
+	refused, err := s.transact(ctx, s.with(lines, s.updateIf(tenantKey(t.ID),
+		"SET "+tenantName+" = :name", rowExists, item{":name": strValue(name)}))...)
 	if err == nil && refused != none {
 		err = webhook.ErrNotFound
 	}

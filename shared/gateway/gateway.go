@@ -58,6 +58,10 @@ func newRequest(ctx context.Context, event events.APIGatewayProxyRequest) (*http
 	}
 	request.Host = request.Header.Get("Host")
 	request.RemoteAddr = event.RequestContext.Identity.SourceIP
+	// The gateway's own path begins with its stage; see api's links to itself.
+	if path := event.RequestContext.Path; path != "" {
+		target.Path = path
+	}
 	request.RequestURI = target.RequestURI()
 	return request, nil
 }

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/seal"
 	"webhookrelay/shared/signature"
@@ -31,7 +33,8 @@ type Config struct {
 	Now     func() time.Time
 }
 
-// Registry manages tenants and endpoints. Safe for concurrent use.
+// Registry manages tenants and endpoints, on behalf of whoever ctx names (see
+// package audit). Safe for concurrent use.
 type Registry struct{ Config }
 
 // New returns a Registry over c.
@@ -45,7 +48,8 @@ func (r *Registry) PutTenant(ctx context.Context, tenant webhook.TenantID, name 
 	if err := webhook.CheckText("name", name, webhook.MaxNameLength); err != nil {
 		return webhook.Tenant{}, false, err
 	}
-	return r.Store.PutTenant(ctx, webhook.Tenant{ID: tenant, Name: name, CreatedAt: r.now()})
+	line := r.line(ctx, audit.Entry{Tenant: tenant, Action: audit.TenantPut, Target: string(tenant), Detail: map[string]string{"name": name}})
+	return r.Store.PutTenant(ctx, webhook.Tenant{ID: tenant, Name: name, CreatedAt: r.now()}, line)
 }
 
 // NewEndpoint is what a caller says of an endpoint to create.
@@ -85,7 +89,8 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		return webhook.Endpoint{}, err
 	}
 	e.Secrets = []webhook.Secret{secret}
-	if err := r.Store.CreateEndpoint(ctx, e); err != nil {
+	line := r.line(ctx, audit.Entry{Tenant: tenant, Action: audit.EndpointCreated, Target: string(e.ID)})
+	if err := r.Store.CreateEndpoint(ctx, e, line); err != nil {
 		return webhook.Endpoint{}, err
 	}
 	e.Rev = 1
@@ -110,7 +115,9 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 			return webhook.Endpoint{}, err
 		}
 	}
-	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
+	entry := audit.Entry{Detail: c.detail()}
+	return r.update(ctx, tenant, endpoint, &entry, func(e *webhook.Endpoint) error {
+		entry.Action = audit.EndpointChanged
 		if err := r.setReceiver(e, c.URL, c.Headers); err != nil {
 			return err
 		}
@@ -121,8 +128,10 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 			e.EventTypes = *c.EventTypes
 		}
 		if c.State != nil && *c.State != e.State {
+			entry.Action = audit.EndpointEnabled
 			e.State, e.DisabledReason = *c.State, ""
 			if e.State == webhook.EndpointDisabled {
+				entry.Action = audit.EndpointDisabled
 				e.DisabledReason = webhook.ReasonManual
 			}
 		}
@@ -148,8 +157,31 @@ func (r *Registry) forgive(ctx context.Context, tenant webhook.TenantID, endpoin
 	return fmt.Errorf("endpoint %s: %w", endpoint, webhook.ErrConflict)
 }
 
-// update reads, changes and stores an endpoint, again if it changed meanwhile.
-func (r *Registry) update(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, change func(*webhook.Endpoint) error) (webhook.Endpoint, error) {
+// detail names the fields to change, and not their values: a URL may hold a
+// credential.
+func (c EndpointChange) detail() map[string]string {
+	var fields []string
+	for _, field := range []struct {
+		name  string
+		given bool
+	}{{"url", c.URL != nil}, {"description", c.Description != nil}, {"event_types", c.EventTypes != nil}, {"state", c.State != nil}} {
+		if field.given {
+			fields = append(fields, field.name)
+		}
+	}
+	return map[string]string{"fields": strings.Join(fields, ",")}
+}
+
+// DeleteEndpoint removes an endpoint. ErrNotFound.
+func (r *Registry) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID) error {
+	line := r.line(ctx, audit.Entry{Tenant: tenant, Action: audit.EndpointDeleted, Target: string(endpoint)})
+	return r.Store.DeleteEndpoint(ctx, tenant, endpoint, line)
+}
+
+// update reads, changes and stores an endpoint with the entry for the audit
+// trail, which the change may complete; again if it changed meanwhile.
+func (r *Registry) update(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, entry *audit.Entry, change func(*webhook.Endpoint) error) (webhook.Endpoint, error) {
+	entry.Tenant, entry.Target = tenant, string(endpoint)
 	for range updateTries {
 		e, err := r.Store.Endpoint(ctx, tenant, endpoint)
 		if err != nil {
@@ -159,7 +191,7 @@ func (r *Registry) update(ctx context.Context, tenant webhook.TenantID, endpoint
 			return webhook.Endpoint{}, err
 		}
 		e.UpdatedAt = r.now()
-		err = r.Store.UpdateEndpoint(ctx, e)
+		err = r.Store.UpdateEndpoint(ctx, e, r.line(ctx, *entry))
 		if err == nil {
 			e.Rev++
 			return e, nil
@@ -188,6 +220,10 @@ func check(e webhook.Endpoint) error {
 		return &webhook.Invalid{Field: "signature", Reason: `must be "v1" (HMAC) or "v1a" (ed25519)`}
 	}
 	return nil
+}
+
+func (r *Registry) line(ctx context.Context, entry audit.Entry) audit.Line {
+	return entry.Line(ctx, r.IDs, r.now())
 }
 
 func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }

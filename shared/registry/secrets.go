@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/signature"
 	"webhookrelay/shared/webhook"
 )
@@ -31,7 +33,8 @@ func (r *Registry) RotateSecret(ctx context.Context, tenant webhook.TenantID, en
 	if keep < 0 || keep > MaxOverlap {
 		return webhook.Endpoint{}, &webhook.Invalid{Field: "overlap_seconds", Reason: fmt.Sprintf("must be between 0 and %d", int(MaxOverlap.Seconds()))}
 	}
-	return r.update(ctx, tenant, endpoint, func(e *webhook.Endpoint) error {
+	entry := audit.Entry{Action: audit.SecretRotated, Detail: map[string]string{"overlap_seconds": strconv.Itoa(int(keep.Seconds()))}}
+	return r.update(ctx, tenant, endpoint, &entry, func(e *webhook.Endpoint) error {
 		now := r.now()
 		old := expiring(e.ActiveSecrets(now), now, keep)
 		if len(old) >= webhook.MaxSecrets {

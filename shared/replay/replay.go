@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/webhook"
 )
@@ -45,11 +46,19 @@ type Deliveries interface {
 	Delivery(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error)
 }
 
-// Replayer puts deliveries back to work.
+// Trail records what is about to happen.
+type Trail interface {
+	// Record stores e as a line of whoever acts in ctx.
+	Record(ctx context.Context, e audit.Entry) error
+}
+
+// Replayer puts deliveries back to work, on behalf of whoever ctx names (see
+// package audit).
 type Replayer struct {
 	Deliveries  Deliveries
 	Queue       Queue
 	DeadLetters DeadLetterQueue
+	Trail       Trail
 }
 
 // Retry makes an attempt of the delivery now. A dead delivery gets a fresh
@@ -64,6 +73,10 @@ func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.D
 	if delivery.State == webhook.Cancelled {
 		return webhook.Delivery{}, ErrCancelled
 	}
+	entry := audit.Entry{Tenant: key.Tenant, Action: audit.DeliveryRetried, Target: string(key.ID())}
+	if err := r.Trail.Record(ctx, entry); err != nil {
+		return webhook.Delivery{}, err
+	}
 	// A new message to a dead delivery is what a redrive sends: it carries the
 	// delivery on. So does one to a queued delivery, whose own message may never
 	// have been sent. Any other is still carried by its own message, or the store.
@@ -77,7 +90,12 @@ func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.D
 
 // Redrive begins to move every dead letter back to the delivery queue: the same
 // move as the button of the SQS console. ErrMoveRunning: one is under way.
-func (r Replayer) Redrive(ctx context.Context) error { return r.DeadLetters.StartMove(ctx) }
+func (r Replayer) Redrive(ctx context.Context) error {
+	if err := r.Trail.Record(ctx, audit.Entry{Action: audit.Redriven}); err != nil {
+		return err
+	}
+	return r.DeadLetters.StartMove(ctx)
+}
 
 // ErrCancelled says that the delivery's endpoint was deleted, so there is nowhere to send it.
 var ErrCancelled = errors.New("the delivery was cancelled")

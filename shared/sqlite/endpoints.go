@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/webhook"
 )
 
 // CreateEndpoint stores a new endpoint as revision 1. webhook.ErrExists: the
 // id is taken. webhook.ErrNotFound: there is no such tenant.
-func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, lines ...audit.Line) error {
 	doc := encodeEndpoint(e)
 	err := s.write(ctx, func(c *conn) error {
 		if _, ok, err := tenant(c, e.Tenant); err != nil {
@@ -23,7 +24,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 		if err == nil && created == 0 {
 			return webhook.ErrExists
 		}
-		return raiseVersion(c, e.Tenant, err)
+		return changed(c, e.Tenant, lines, err)
 	})
 	if err != nil {
 		return fmt.Errorf("create endpoint %s: %w", e.ID, err)
@@ -33,8 +34,8 @@ func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 
 // UpdateEndpoint stores e as revision e.Rev+1 if the stored revision is e.Rev,
 // and returns webhook.ErrConflict otherwise.
-func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
-	err := s.write(ctx, func(c *conn) error { return updateEndpoint(c, e) })
+func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint, lines ...audit.Line) error {
+	err := s.write(ctx, func(c *conn) error { return updateEndpoint(c, e, lines) })
 	if err != nil {
 		return fmt.Errorf("update endpoint %s: %w", e.ID, err)
 	}
@@ -42,13 +43,13 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 }
 
 // DeleteEndpoint removes an endpoint. webhook.ErrNotFound: there is none.
-func (s *Store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) error {
+func (s *Store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, lines ...audit.Line) error {
 	err := s.write(ctx, func(c *conn) error {
 		deleted, err := c.exec("DELETE FROM endpoints WHERE tenant = ? AND id = ?", string(tenant), string(id))
 		if err == nil && deleted == 0 {
 			return webhook.ErrNotFound
 		}
-		return raiseVersion(c, tenant, err)
+		return changed(c, tenant, lines, err)
 	})
 	if err != nil {
 		return fmt.Errorf("delete endpoint %s: %w", id, err)
@@ -56,16 +57,17 @@ func (s *Store) DeleteEndpoint(ctx context.Context, tenant webhook.TenantID, id 
 	return nil
 }
 
-// DisableEndpoint sets the endpoint disabled for reason. One that is disabled
+// DisableEndpoint sets the endpoint disabled for reason, with the audit line. One that is disabled
 // already keeps the reason it has; one that is gone is no error.
 func (s *Store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error {
+	lines := []audit.Line{audit.Disabled(tenant, id, reason).Line(ctx, s.ids, now)}
 	err := s.write(ctx, func(c *conn) error {
 		e, ok, err := endpoint(c, tenant, id)
 		if err != nil || !ok || e.State == webhook.EndpointDisabled {
 			return err
 		}
 		e.State, e.DisabledReason, e.UpdatedAt = webhook.EndpointDisabled, reason, now
-		return updateEndpoint(c, e)
+		return updateEndpoint(c, e, lines)
 	})
 	if err != nil {
 		return fmt.Errorf("disable endpoint %s: %w", id, err)
@@ -181,20 +183,23 @@ func scanEndpoint(row scanner, tenant webhook.TenantID) (webhook.Endpoint, error
 	return e, nil
 }
 
-func updateEndpoint(c *conn, e webhook.Endpoint) error {
-	changed, err := c.exec("UPDATE endpoints SET rev = rev + 1, doc = ? WHERE tenant = ? AND id = ? AND rev = ?",
+func updateEndpoint(c *conn, e webhook.Endpoint, lines []audit.Line) error {
+	updated, err := c.exec("UPDATE endpoints SET rev = rev + 1, doc = ? WHERE tenant = ? AND id = ? AND rev = ?",
 		encodeEndpoint(e), string(e.Tenant), string(e.ID), e.Rev)
-	if err == nil && changed == 0 {
+	if err == nil && updated == 0 {
 		return webhook.ErrConflict
 	}
-	return raiseVersion(c, e.Tenant, err)
+	return changed(c, e.Tenant, lines, err)
 }
 
-// raiseVersion raises the tenant's config version, unless the change before it failed.
-func raiseVersion(c *conn, tenant webhook.TenantID, failed error) error {
+// changed raises the tenant's config version and writes the audit lines, unless
+// the change before it failed.
+func changed(c *conn, tenant webhook.TenantID, lines []audit.Line, failed error) error {
 	if failed != nil {
 		return failed
 	}
-	_, err := c.exec("UPDATE tenants SET config_version = config_version + 1 WHERE id = ?", string(tenant))
-	return err
+	if _, err := c.exec("UPDATE tenants SET config_version = config_version + 1 WHERE id = ?", string(tenant)); err != nil {
+		return err
+	}
+	return appendLines(c, lines)
 }

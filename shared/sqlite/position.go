@@ -11,6 +11,8 @@ import (
 // taken for another's.
 const (
 	atTenant     = "t" // tenant
+	atKey        = "k" // key
+	atLine       = "a" // event, for a line's id has the same form
 	atEndpoint   = "n" // endpoint
 	atEvent      = "e" // event
 	atFailed     = "f" // event, endpoint

@@ -2,14 +2,16 @@ package sqlite
 
 import "fmt"
 
-// schemaVersion is the PRAGMA user_version of a file this code writes.
-const schemaVersion = 1
+// migrations holds the steps from one version of the schema to the next: the
+// PRAGMA user_version of a file says how many of them it has seen. A step that
+// a release has run is never changed.
+var migrations = []string{schema1, schema2}
 
-// schema is version 1. Bodies and attempts come last in their rows, so that
+// schema1 makes the tables of events and deliveries. Bodies and attempts come last in their rows, so that
 // reading what precedes them leaves their overflow pages alone. Tables whose
 // rows may be large keep SQLite's row numbers: new rows go to the table's end,
 // and only the small index entry to its place among the tenant's.
-const schema = `
+const schema1 = `
 CREATE TABLE tenants (
 	id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL, config_version INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -70,7 +72,27 @@ CREATE TABLE sweep_state (
 );
 `
 
-// migrate brings a new file to the schema and refuses a file of another kind.
+// schema2 adds API keys, the secret that signs portal tokens, and the audit trail.
+const schema2 = `
+CREATE TABLE keys (
+	tenant TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
+	created_at INTEGER NOT NULL, created_by TEXT NOT NULL, expires_at INTEGER NOT NULL,
+	PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+CREATE INDEX keys_expiry ON keys (expires_at) WHERE expires_at > 0;
+
+CREATE TABLE portal_secret (
+	id INTEGER PRIMARY KEY CHECK (id = 1), secret BLOB NOT NULL
+);
+
+CREATE TABLE audit (
+	id TEXT PRIMARY KEY, tenant TEXT NOT NULL, doc TEXT NOT NULL, expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX audit_tenant ON audit (tenant, id);
+CREATE INDEX audit_expiry ON audit (expires_at);
+`
+
+// migrate brings a file to the schema and refuses a file of another kind.
 func migrate(c *conn) error {
 	var version, tables int
 	if _, err := c.row("PRAGMA user_version", nil, &version); err != nil {
@@ -80,12 +102,17 @@ func migrate(c *conn) error {
 		return err
 	}
 	switch {
-	case version == schemaVersion:
-		return nil
-	case version > schemaVersion:
-		return fmt.Errorf("%w: its schema is %d, this release knows %d", ErrNewer, version, schemaVersion)
-	case version != 0 || tables != 0:
+	case version > len(migrations):
+		return fmt.Errorf("%w: its schema is %d, this release knows %d", ErrNewer, version, len(migrations))
+	case version == 0 && tables != 0:
 		return fmt.Errorf("%w: it holds another program's tables", ErrForeign)
 	}
-	return c.script(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", schema, schemaVersion))
+	for version < len(migrations) {
+		step := migrations[version]
+		version++
+		if err := c.script(fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", step, version)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

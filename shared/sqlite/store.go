@@ -24,9 +24,13 @@ import (
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 
+	"webhookrelay/shared/audit"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 )
 
@@ -35,6 +39,9 @@ var (
 	_ dispatch.Store = (*Store)(nil)
 	_ registry.Store = (*Store)(nil)
 	_ history.Store  = (*Store)(nil)
+	_ auth.Store     = (*Store)(nil)
+	_ keyring.Store  = (*Store)(nil)
+	_ audit.Store    = (*Store)(nil)
 )
 
 // Memory is the Config.Path of a store that ends with its process.
@@ -77,12 +84,13 @@ type Config struct {
 // readers bounds concurrent reads. Each costs a connection with its own page cache.
 const readers = 4
 
-// Store keeps tenants, endpoints, events, deliveries and claims. Safe for
-// concurrent use.
+// Store keeps tenants, endpoints, events, deliveries, claims, API keys and the
+// audit trail. Safe for concurrent use.
 type Store struct {
 	now         func() time.Time
 	visibility  time.Duration
 	maxReceives int
+	ids         *id.Source
 
 	db, lock *sql.DB
 	conns    []*conn
@@ -114,6 +122,7 @@ func Open(cfg Config) (*Store, error) {
 func open(cfg Config) (_ *Store, err error) {
 	s := &Store{
 		now: cfg.Now, visibility: cfg.Visibility, maxReceives: cfg.MaxReceives,
+		ids:     id.NewSource(),
 		readers: make(chan *conn, readers),
 		writes:  make(chan *write, maxGroup),
 		closing: make(chan struct{}), stopped: make(chan struct{}),

@@ -122,7 +122,7 @@ func TestOpenRefusesFilesItCannotRead(t *testing.T) {
 		}, ErrForeign},
 		"another program's database": {func(t *testing.T, path string) { script(t, path, "CREATE TABLE songs (title TEXT)") }, ErrForeign},
 		"a newer release's file": {func(t *testing.T, path string) {
-			script(t, path, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion+1))
+			script(t, path, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)+1))
 		}, ErrNewer},
 	} {
 		t.Run(name, func(t *testing.T) {

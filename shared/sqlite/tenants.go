@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/webhook"
 )
 
@@ -24,25 +25,33 @@ func (s *Store) ConfigVersion(ctx context.Context, tenant webhook.TenantID) (ver
 }
 
 // PutTenant creates t, or gives the existing tenant t's name.
-func (s *Store) PutTenant(ctx context.Context, t webhook.Tenant) (stored webhook.Tenant, created bool, err error) {
-	err = s.write(ctx, func(c *conn) error {
-		inserted, err := c.exec(`INSERT INTO tenants (id, name, created_at, config_version) VALUES (?, ?, ?, 1)
-			ON CONFLICT DO NOTHING`, string(t.ID), t.Name, millis(t.CreatedAt))
-		if err != nil {
-			return err
-		}
-		if created = inserted == 1; !created {
-			if _, err := c.exec("UPDATE tenants SET name = ? WHERE id = ?", t.Name, string(t.ID)); err != nil {
-				return err
-			}
-		}
-		stored, _, err = tenant(c, t.ID)
+func (s *Store) PutTenant(ctx context.Context, t webhook.Tenant, lines ...audit.Line) (stored webhook.Tenant, created bool, err error) {
+	err = s.write(ctx, func(c *conn) (err error) {
+		stored, created, err = putTenant(c, t, lines)
 		return err
 	})
 	if err != nil {
 		return webhook.Tenant{}, false, fmt.Errorf("put tenant %s: %w", t.ID, err)
 	}
 	return stored, created, nil
+}
+
+func putTenant(c *conn, t webhook.Tenant, lines []audit.Line) (stored webhook.Tenant, created bool, err error) {
+	stored, found, err := tenant(c, t.ID)
+	if err != nil || found && stored.Name == t.Name {
+		return stored, false, err
+	}
+	if found {
+		_, err = c.exec("UPDATE tenants SET name = ? WHERE id = ?", t.Name, string(t.ID))
+		stored.Name = t.Name
+	} else {
+		_, err = c.exec("INSERT INTO tenants (id, name, created_at, config_version) VALUES (?, ?, ?, 1)", string(t.ID), t.Name, millis(t.CreatedAt))
+		stored = t
+	}
+	if err != nil {
+		return webhook.Tenant{}, false, err
+	}
+	return stored, !found, appendLines(c, lines)
 }
 
 // Tenant returns one tenant, or webhook.ErrNotFound.

@@ -12,6 +12,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: the caller chose an id that is taken.
 	ErrExists = errors.New("already exists")
+	// ErrFull: there are as many as there may be.
+	ErrFull = errors.New("no more of these are allowed")
 	// ErrConflict: the row changed since it was read; read it again and decide anew.
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrBadCursor: a list position that this relay did not hand out.

@@ -18,6 +18,7 @@ import (
 
 	"webhookrelay/shared/announce"
 	"webhookrelay/shared/api"
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/config"
@@ -25,6 +26,7 @@ import (
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/retry"
@@ -34,6 +36,7 @@ import (
 	"webhookrelay/shared/sqlite"
 	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/telemetry"
+	"webhookrelay/shared/throttle"
 )
 
 // receiveSlack is how many receives a message may have beyond its attempts:
@@ -53,6 +56,8 @@ type devCommand struct {
 	AllowCIDR     []string      `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
 	AllowPort     []string      `name:"allow-port" default:"1-65535" env:"RELAY_ALLOW_PORTS" placeholder:"PORT" help:"Ports, or ranges such as 9000-9100, that endpoints may use besides 443."`
 	RetentionDays int           `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
+	TenantRate    throttle.Rate `default:"off" env:"RELAY_TENANT_RATE" help:"Events that a tenant may post in a second, and at once, such as 50/100."`
+	KeyRate       throttle.Rate `default:"off" env:"RELAY_KEY_RATE" help:"Other requests that a key may make in a second, and at once, such as 50/200."`
 	LogLevel      string        `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
 
@@ -62,6 +67,10 @@ const (
 	// releaseRate is how many of them go to one endpoint in a second.
 	releaseRate = 1000
 )
+
+// maxHeader bounds a request's line and headers, in bytes, near API Gateway's
+// 10,240 (net/http adds some slack of its own).
+const maxHeader = 8 << 10
 
 // loopback is what endpoints may use by default on a laptop besides public addresses.
 const loopback = "127.0.0.0/8,::1/128"
@@ -135,7 +144,7 @@ func (c devCommand) adminKey() (string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	key := auth.NewKey()
+	key := auth.NewKey("", auth.Bootstrap)
 	return key, os.WriteFile(path, []byte(key+"\n"), 0o600)
 }
 
@@ -167,14 +176,23 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 		Store: store, Queue: queue, IDs: ids, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour,
 		Now: time.Now, Sleep: ingest.Sleep, Log: log,
 	})
+	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
+	callers := auth.New(auth.Config{Store: store, Admin: auth.DigestOf(key), Now: time.Now})
 	demo := newDemo(endpoints, url)
 	mux := http.NewServeMux()
 	mux.Handle("/demo", demo)
 	mux.Handle("/demo/", demo)
 	mux.Handle("/", api.Handler(
-		api.Config{Keys: auth.Keys{Admin: auth.DigestOf(key)}, IDs: ids, Now: time.Now, Log: log},
+		api.Config{
+			Auth: callers, IDs: ids, Now: time.Now, Log: log,
+			TenantRate: throttle.New(c.TenantRate, time.Now), KeyRate: throttle.New(c.KeyRate, time.Now),
+		},
 		api.Accept{Ingester: ingester},
-		api.Manage{Registry: endpoints, History: past, Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue}},
+		api.Manage{
+			Registry: endpoints, History: past, Trail: trail,
+			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
+			Keyring:  keyring.New(keyring.Config{Store: store, Tenants: store, Auth: callers, Trail: trail}),
+		},
 	))
 	return &relay{
 		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
@@ -194,7 +212,10 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 func (r *relay) serve(listener net.Listener) error {
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	server := &http.Server{Handler: r.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler: r.handler, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 

@@ -45,7 +45,7 @@ type keyCommand struct{}
 // Run prints a new key and its digest. The key is shown here only: a
 // deployment stores the digest.
 func (keyCommand) Run(k *kong.Context) error {
-	key := auth.NewKey()
+	key := auth.NewKey("", auth.Bootstrap)
 	if _, err := fmt.Fprintf(k.Stdout, "admin key        %s\nAdminKeySha256   %s\n", key, auth.DigestOf(key)); err != nil {
 		return err
 	}
