@@ -40,7 +40,7 @@ func TestDataArriveByteForByte(t *testing.T) {
 		"RawUnicode":             `{"日本":"😀 é e` + "\u0301" + `"}`,
 		"MarkupCharacters":       `"<a href='x'>&amp;</a>\u003c"`,
 		"EscapesThatNeedNotBe":   `"\/\u0041\u0000\b"`,
-		"DeepNesting":            strings.Repeat("[", 200) + strings.Repeat("]", 200),
+		"DeepNesting":            strings.Repeat("[", 63) + strings.Repeat("]", 63),
 		"TheLargestData":         `"` + strings.Repeat("é", (maxData-2)/2) + `"`,
 		"MuchSmallStuff":         `[` + strings.Repeat(`{"a": null},`, 10_000) + `1]`,
 		"SomethingLikeTheWholeX": `{"type":"x","data":{"type":"y"},"timestamp":null}`,

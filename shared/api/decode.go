@@ -18,7 +18,8 @@ import (
 )
 
 // maxDepth bounds how deep objects and lists may lie in each other, the request's
-// own object included. Receivers have limits too, often a hundred.
+// own object included. It is the least that common receivers read without being
+// told: the default of .NET (JsonSerializerOptions.MaxDepth).
 const maxDepth = 64
 
 // maxBody bounds a request's body where no payload is expected, in bytes.

@@ -49,3 +49,17 @@ func TestWhatACallerIsToldOfSecretsThatDoNotOpen(t *testing.T) {
 		}
 	}
 }
+
+func TestLinksBeginWhereTheCallerReachedTheRelay(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ asked, path, want string }{
+		{"/v1/tenants/a/portal-links", "/v1/tenants/a/portal-links", "https://relay.example"},
+		{"/stage/v1/tenants/a/portal-links?x=1", "/v1/tenants/a/portal-links", "https://relay.example/stage"},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "https://relay.example"+tc.path, nil)
+		r.RequestURI = tc.asked
+		if got := baseOf(r); got != tc.want {
+			t.Errorf("asked for as %s: %s, want %s", tc.asked, got, tc.want)
+		}
+	}
+}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"webhookrelay/shared/audit"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/history"
@@ -26,6 +28,7 @@ import (
 type call struct {
 	Operation                           string `json:"-"`
 	Item                                map[string]any
+	Key                                 map[string]attribute
 	ConditionExpression                 string
 	ReturnValuesOnConditionCheckFailure string
 	ConsistentRead                      bool
@@ -34,6 +37,9 @@ type call struct {
 		ConsistentRead bool
 	}
 }
+
+// attribute is one of a key.
+type attribute struct{ S string }
 
 // fake is a Store on a DynamoDB that answers from a script.
 type fake struct {
@@ -235,6 +241,24 @@ func TestAHeldClaimIsReturnedByTheRefusedWriteItself(t *testing.T) {
 	}
 }
 
+// Whoever comes second, also after a read that said there is none, signs with
+// what the first one stored.
+func TestAStoredPortalSecretIsReturnedByTheRefusedWriteItself(t *testing.T) {
+	f := newFake(t, func(_ int, c call) (int, string) {
+		if c.ReturnValuesOnConditionCheckFailure == "" {
+			return 200, `{}`
+		}
+		return 400, exception("ConditionalCheckFailedException", `,"Item":{"pk":{"S":"PORTAL"},"sk":{"S":"SECRET"},"k":{"B":"Zmlyc3Q="}}`)
+	})
+	got, err := f.PortalSecret(t.Context(), []byte("second"))
+	if err != nil || string(got) != "first" || len(f.calls) != 2 {
+		t.Errorf("%q, %v after %d calls", got, err, len(f.calls))
+	}
+	if _, err := f.PortalSecret(t.Context(), nil); !errors.Is(err, webhook.ErrNotFound) {
+		t.Errorf("without a fresh one: %v", err)
+	}
+}
+
 func TestATransactionInTheWayIsWaitedOut(t *testing.T) {
 	f := newFake(t, func(n int, _ call) (int, string) {
 		if n < 3 {
@@ -252,17 +276,21 @@ func TestATransactionInTheWayIsWaitedOut(t *testing.T) {
 
 func TestACancelledTransactionSaysWhy(t *testing.T) {
 	endpoint := webhook.Endpoint{Tenant: "acme", ID: "ep", Rev: 1}
+	line := audit.Line{ID: string(newDelivery().Event), Tenant: "acme"}
 	const ok, refused = "None", "ConditionalCheckFailed"
 	tests := map[string]struct {
 		codes []string
 		do    func(context.Context, *fake) error
 		want  error
 	}{
-		"CreateWithoutTenant": {[]string{refused, ok}, func(ctx context.Context, f *fake) error { return f.CreateEndpoint(ctx, endpoint) }, webhook.ErrNotFound},
-		"CreateTaken":         {[]string{ok, refused}, func(ctx context.Context, f *fake) error { return f.CreateEndpoint(ctx, endpoint) }, webhook.ErrExists},
-		"UpdateStale":         {[]string{ok, refused}, func(ctx context.Context, f *fake) error { return f.UpdateEndpoint(ctx, endpoint) }, webhook.ErrConflict},
-		"DeleteAbsent":        {[]string{ok, refused}, func(ctx context.Context, f *fake) error { return f.DeleteEndpoint(ctx, "acme", "ep") }, webhook.ErrNotFound},
-		"DisableAgain": {[]string{ok, refused}, func(ctx context.Context, f *fake) error {
+		"CreateWithoutTenant":  {[]string{refused, ok}, func(ctx context.Context, f *fake) error { return f.CreateEndpoint(ctx, endpoint) }, webhook.ErrNotFound},
+		"CreateTaken":          {[]string{ok, refused}, func(ctx context.Context, f *fake) error { return f.CreateEndpoint(ctx, endpoint) }, webhook.ErrExists},
+		"UpdateStale":          {[]string{ok, refused}, func(ctx context.Context, f *fake) error { return f.UpdateEndpoint(ctx, endpoint) }, webhook.ErrConflict},
+		"DeleteAbsent":         {[]string{ok, refused}, func(ctx context.Context, f *fake) error { return f.DeleteEndpoint(ctx, "acme", "ep") }, webhook.ErrNotFound},
+		"CreateTakenWithALine": {[]string{ok, refused, ok, ok}, func(ctx context.Context, f *fake) error { return f.CreateEndpoint(ctx, endpoint, line) }, webhook.ErrExists},
+		"KeyTaken":             {[]string{refused, ok, ok}, func(ctx context.Context, f *fake) error { return f.CreateKey(ctx, auth.Key{ID: "key_1"}, line) }, webhook.ErrExists},
+		"KeyAbsent":            {[]string{refused, ok, ok}, func(ctx context.Context, f *fake) error { return f.DeleteKey(ctx, "acme", "key_1", line) }, webhook.ErrNotFound},
+		"DisableAgain": {[]string{ok, refused, ok, ok}, func(ctx context.Context, f *fake) error {
 			return f.DisableEndpoint(ctx, "acme", "ep", webhook.ReasonHTTP410, fixedNow)
 		}, nil},
 	}

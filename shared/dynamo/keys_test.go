@@ -9,6 +9,8 @@ import (
 	"github.com/oklog/ulid/v2"
 	"pgregory.net/rapid"
 
+	"webhookrelay/shared/audit"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
@@ -107,6 +109,15 @@ func TestKeysNeverCollide(t *testing.T) {
 			add("delivery "+string(k.Tenant)+" "+string(k.ID()), delivery)
 			claim := rapid.StringMatching(`(key|id):[a#:]{1,3}`).Draw(t, "claim")
 			add("claim "+string(k.Tenant)+" "+claim, claimKey(k.Tenant, claim))
+			name := ids.Draw(t, "name")
+			add("API key "+string(k.Tenant)+" "+name, apiKeyKey(k.Tenant, auth.KeyID(name)))
+			add("admin key "+name, apiKeyKey("", auth.KeyID(name)))
+			line := audit.Line{ID: string(k.Event), Tenant: k.Tenant}
+			for i, row := range encodeLine(line) {
+				add([]string{"line among all " + line.ID, "line " + string(k.Tenant) + " " + line.ID}[i], row.key())
+			}
+			add("portal", portalKey)
+			add("sweep", sweepKey)
 		}
 	})
 }

@@ -61,7 +61,7 @@ func (q *query) withPrefix(prefix string) *query {
 }
 
 // below keeps to sort keys before bound.
-func (q *query) below(bound string) *query { return q.where(attrSK+" < :sk", bound) }
+func (q *query) below(bound string) { q.where(attrSK+" < :sk", bound) }
 
 func (q *query) where(condition, sk string) *query {
 	q.in.KeyConditionExpression = aws.String(*q.in.KeyConditionExpression + " AND " + condition)

@@ -51,6 +51,15 @@ func TestRequest(t *testing.T) {
 			})
 		})
 	}
+	t.Run("UnderAStage", func(t *testing.T) {
+		t.Parallel()
+		event := `{"path":"/v1/a","httpMethod":"GET","requestContext":{"path":"/relay/v1/a","identity":{"sourceIp":"192.0.2.1"}}}`
+		serve(t, event, func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v1/a" || r.RequestURI != "/relay/v1/a" || r.RemoteAddr != "192.0.2.1" {
+				t.Errorf("%s, asked for as %s by %s", r.URL, r.RequestURI, r.RemoteAddr)
+			}
+		})
+	})
 	t.Run("WithoutABody", func(t *testing.T) {
 		t.Parallel()
 		serve(t, `{"path":"/","httpMethod":"GET","body":null}`, func(_ http.ResponseWriter, r *http.Request) {

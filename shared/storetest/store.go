@@ -15,10 +15,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"webhookrelay/shared/audit"
+	"webhookrelay/shared/auth"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
@@ -31,6 +34,9 @@ type StoreUnderTest interface {
 	registry.Store
 	history.Store
 	sweep.Store
+	auth.Store
+	keyring.Store
+	audit.Store
 }
 
 // OpenStore returns a store that takes its time from now. The suite calls it
@@ -40,7 +46,7 @@ type OpenStore func(t *testing.T, now func() time.Time) StoreUnderTest
 
 // Store runs the rules for stores.
 func Store(t *testing.T, open OpenStore) {
-	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules) {
+	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, keyRules, auditRules) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()

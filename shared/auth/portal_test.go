@@ -1,0 +1,144 @@
+package auth_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"webhookrelay/shared/auth"
+)
+
+// link returns a token for tenant acme that ends in an hour.
+func (d *desk) link(t *testing.T, issuer auth.KeyID, byAdmin bool) string {
+	t.Helper()
+	token, err := d.SignPortal(t.Context(), auth.Link{
+		Tenant: "acme", ID: "link_1", Issuer: issuer, ByAdmin: byAdmin, ExpiresAt: d.now.Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// tokenPattern is what infra/docs/keys.md gives to secret scanners.
+var tokenPattern = regexp.MustCompile(`^portal_[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_]{1,64}\.~?[A-Za-z0-9_]{1,64}\.[0-9]{10}\.[A-Za-z0-9_-]{43}$`)
+
+var visitor = auth.Principal{Tenant: "acme", Scope: auth.ScopePortal, Key: "link_1"}
+
+func TestAPortalTokenWorksUntilItExpires(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	token := d.link(t, auth.Bootstrap, true)
+	if !tokenPattern.MatchString(token) {
+		t.Errorf("%s has another form", token)
+	}
+	d.expect(t, token, visitor)
+	d.now = d.now.Add(time.Hour - time.Second)
+	d.expect(t, token, visitor)
+	d.now = d.now.Add(time.Second)
+	d.refuse(t, token)
+}
+
+func TestAPortalTokenWorksInEveryProcess(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	token := d.link(t, auth.Bootstrap, true)
+	d.Authenticator = d.another()
+	d.expect(t, token, visitor)
+	again := d.link(t, auth.Bootstrap, true)
+	if token != again {
+		t.Error("another process signs with another secret")
+	}
+}
+
+func TestAPortalTokenEndsWithItsIssuer(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule  string
+		admin bool
+	}{{"ATenantsKey", false}, {"AnAdminKey", true}} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk()
+			if tc.admin {
+				d.give("", "1", auth.ScopeAdmin)
+			} else {
+				d.give("acme", "1", auth.ScopeTenant)
+			}
+			token := d.link(t, "key_1", tc.admin)
+			d.expect(t, token, visitor)
+			delete(d.keys, "key_1")
+			d.now = d.now.Add(30 * time.Second)
+			d.refuse(t, token)
+		})
+	}
+}
+
+func TestAPortalTokenOfTheBootstrapKeyEndsWhenAnotherTakesItsPlace(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	d.give("acme", "1", auth.ScopeTenant)
+	byRoot, byKey := d.link(t, auth.Bootstrap, true), d.link(t, "key_1", false)
+	d.root = auth.NewKey("", auth.Bootstrap)
+	d.Authenticator = d.another()
+	d.refuse(t, byRoot)
+	d.expect(t, byKey, visitor)
+}
+
+// Removing the secret from the store ends all links.
+func TestAPortalTokenEndsWithTheSecret(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	token := d.link(t, auth.Bootstrap, true)
+	d.expect(t, token, visitor)
+	d.secret = nil
+	d.now = d.now.Add(30 * time.Second)
+	d.refuse(t, token)
+	if d.link(t, auth.Bootstrap, true) == token {
+		t.Error("the new secret is the old one")
+	}
+}
+
+func TestThePortalSecretIsReadOnceInThirtySeconds(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	d.give("acme", "1", auth.ScopeTenant)
+	token := d.link(t, "key_1", false)
+	for range 20 {
+		d.expect(t, token, visitor)
+		d.now = d.now.Add(time.Second)
+	}
+	if d.secrets != 1 || d.asked != 1 {
+		t.Errorf("the store was asked %d times for the secret and %d times for keys", d.secrets, d.asked)
+	}
+}
+
+func TestAnAlteredPortalTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	d.give("acme", "1", auth.ScopeTenant)
+	token := d.link(t, "key_1", false)
+	rapid.Check(t, func(t *rapid.T) {
+		at := rapid.IntRange(0, len(token)-1).Draw(t, "at")
+		with := rapid.SampledFrom(strings.Split("aZ09_-.~", "")).Draw(t, "with")
+		altered := token[:at] + with + token[at+1:]
+		if altered == token {
+			t.Skip()
+		}
+		if got, err := d.Authenticate(bearing(altered)); err == nil {
+			t.Fatalf("%s passes as %+v", altered, got)
+		}
+	})
+	text, mac := token[:strings.LastIndex(token, ".")], token[strings.LastIndex(token, "."):]
+	for rule, altered := range map[string]string{
+		"AnotherTenant":  strings.Replace(text, "acme", "other", 1) + mac,
+		"ALaterEnd":      text + "9" + mac,
+		"WithoutMAC":     text + ".",
+		"OfTheBootstrap": strings.Replace(text, "key_1", "~bootstrap", 1) + mac,
+	} {
+		t.Run(rule, func(t *testing.T) { d.refuse(t, altered) })
+	}
+}
