@@ -48,7 +48,6 @@ func main() {
 	})
 	handler := api.Handler(api.Config{
 		Auth: auth.New(auth.Config{Store: store, Admin: adminKey, Now: time.Now}), IDs: ids, Now: time.Now, Log: log,
-		TenantRate: throttle.New(tenantRate, time.Now),
-	}, api.Accept{Ingester: ingester})
+	}, api.Accept{Ingester: ingester, Rate: throttle.New(tenantRate, time.Now)})
 	lambda.Start(gateway.Serve(handler))
 }

@@ -9,11 +9,16 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/throttle"
 	"webhookrelay/shared/webhook"
 )
 
-// Accept is the route that takes events.
-type Accept struct{ Ingester *ingest.Ingester }
+// Accept holds the routes that take events.
+type Accept struct {
+	Ingester *ingest.Ingester
+	// Rate bounds the events that are posted to a tenant; nil for no bound.
+	Rate *throttle.Buckets
+}
 
 func (a Accept) routes() []route {
 	return []route{
@@ -25,7 +30,18 @@ func (a Accept) routes() []route {
 // envelopeAllowance is what a request may hold besides its data, in bytes.
 const envelopeAllowance = 16 << 10
 
+// room refuses n events that are more than the tenant may be sent now.
+func (a Accept) room(r *http.Request, n int) error {
+	if wait := a.Rate.Take(string(tenantOf(r)), n); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
+}
+
 func (a Accept) postEvent(w http.ResponseWriter, r *http.Request) error {
+	if err := a.room(r, 1); err != nil {
+		return err
+	}
 	request, err := readEvent(r)
 	if err != nil {
 		return err

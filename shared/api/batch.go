@@ -14,16 +14,22 @@ import (
 // base64, and Lambda takes 6 MB.
 const maxBatchBytes = 4 << 20
 
+// batchDepth is how deep the events lie in a batch.
+const batchDepth = 2
+
 // postBatch accepts up to ingest.MaxBatch events. It answers 202 when all were
 // accepted, and otherwise 207 with each one's own status.
 func (a Accept) postBatch(w http.ResponseWriter, r *http.Request) error {
 	var items []json.RawMessage
-	err := decode(r, maxBatchBytes, fields{"events": into("events", "a list of events", &items)})
+	err := decodeWithin(r, maxBatchBytes, maxDepth+batchDepth, fields{"events": into("events", "a list of events", &items)})
 	if err != nil {
 		return err
 	}
 	if len(items) == 0 || len(items) > ingest.MaxBatch {
 		return &webhook.Invalid{Field: "events", Reason: fmt.Sprintf("must hold 1 to %d events", ingest.MaxBatch)}
+	}
+	if err := a.room(r, len(items)); err != nil {
+		return err
 	}
 	outcomes, err := a.acceptAll(r, items)
 	if err != nil {
@@ -95,7 +101,7 @@ func readItem(tenant webhook.TenantID, item json.RawMessage) (ingest.Request, er
 	}
 	members := eventFields(&request)
 	members["idempotency_key"] = into("idempotency_key", "a string", &request.IdempotencyKey)
-	if err := decodeObject(item, members); err != nil {
+	if err := decodeObject(item, maxDepth, members); err != nil {
 		return request, err
 	}
 	err := checkEvent(request)

@@ -32,11 +32,16 @@ type fields map[string]func(raw json.RawMessage) error
 // unknown or repeated member, a wrong type and anything after the object are
 // refused by name. Each member's bytes reach its function untouched.
 func decode(r *http.Request, limit int64, members fields) error {
+	return decodeWithin(r, limit, maxDepth, members)
+}
+
+// decodeWithin is decode for a request of another depth than most.
+func decodeWithin(r *http.Request, limit int64, depth int, members fields) error {
 	body, err := readBody(r, limit)
 	if err != nil {
 		return err
 	}
-	return decodeObject(body, members)
+	return decodeObject(body, depth, members)
 }
 
 // decodeOptional is decode for a request that may come without a body.
@@ -71,13 +76,13 @@ func malformed(detail string) error {
 	return problem(http.StatusBadRequest, "malformed-json", "Malformed JSON", detail)
 }
 
-func decodeObject(body []byte, members fields) error {
+func decodeObject(body []byte, depth int, members fields) error {
 	if !utf8.Valid(body) {
 		return malformed("The body is not valid UTF-8.")
 	}
-	if deeper(body, maxDepth) {
+	if deeper(body, depth) {
 		return problem(http.StatusBadRequest, "too-deep", "Nested too deep",
-			fmt.Sprintf("Objects and lists may lie at most %d deep in each other.", maxDepth))
+			fmt.Sprintf("Objects and lists may lie at most %d deep in each other.", depth))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {

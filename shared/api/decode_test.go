@@ -38,7 +38,7 @@ func TestDecodeObject(t *testing.T) {
 			t.Parallel()
 			var s string
 			var n int
-			err := decodeObject([]byte(tc.body), fields{"s": into("s", "a string", &s), "n": into("n", "a number", &n)})
+			err := decodeObject([]byte(tc.body), maxDepth, fields{"s": into("s", "a string", &s), "n": into("n", "a number", &n)})
 			if (err == nil) != tc.ok {
 				t.Fatalf("got %v", err)
 			}

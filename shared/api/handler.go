@@ -14,7 +14,6 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/throttle"
-	"webhookrelay/shared/webhook"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -25,9 +24,8 @@ type Config struct {
 	IDs  *id.Source
 	Now  func() time.Time
 	Log  *slog.Logger
-	// TenantRate bounds the events that are posted to a tenant, and KeyRate all
-	// other requests of a key; nil for no bound.
-	TenantRate, KeyRate *throttle.Buckets
+	// KeyRate bounds the requests of a key that post no events; nil for no bound.
+	KeyRate *throttle.Buckets
 }
 
 // route is one operation. Pattern is a path of net/http.ServeMux.
@@ -73,27 +71,15 @@ func (c Config) admit(w http.ResponseWriter, r *http.Request, needs auth.Permiss
 	if err := caller.Admit(needs, tenantOf(r)); err != nil {
 		return r, err
 	}
-	if err := c.throttle(caller, needs, tenantOf(r)); err != nil {
-		return r, err
+	if needs != auth.Publish { // of which Accept keeps count
+		if wait := c.KeyRate.Take(string(caller.Tenant)+"."+string(caller.Key), 1); wait > 0 {
+			return r, tooMany(wait)
+		}
 	}
 	actor := audit.Actor{
 		Scope: caller.Scope, Key: caller.Key, RequestID: w.Header().Get(headerRequestID), Address: addressOf(r),
 	}
 	return r.WithContext(audit.By(r.Context(), actor)), nil
-}
-
-// throttle takes a token from the bucket that the request falls to.
-func (c Config) throttle(caller auth.Principal, needs auth.Permission, tenant webhook.TenantID) error {
-	var wait time.Duration
-	if needs == auth.Publish {
-		wait = c.TenantRate.Take(string(tenant))
-	} else {
-		wait = c.KeyRate.Take(string(caller.Tenant) + "." + string(caller.Key))
-	}
-	if wait > 0 {
-		return tooMany(wait)
-	}
-	return nil
 }
 
 // addressOf returns the caller's IP address: API Gateway names it, and on a

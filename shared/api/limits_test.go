@@ -15,8 +15,8 @@ import (
 func TestATenantPostsNoFasterThanItsRate(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	w := newWorld(t, func(c *api.Config) {
-		c.TenantRate = throttle.New(throttle.Rate{PerSecond: 1, Burst: 3}, func() time.Time { return now })
+	w := newWorld(t, func(_ *api.Config, a *api.Accept) {
+		a.Rate = throttle.New(throttle.Rate{PerSecond: 1, Burst: 3}, func() time.Time { return now })
 	})
 	w.must(w.root, http.MethodPut, "/v1/tenants/alice", "")
 	w.must(w.root, http.MethodPut, "/v1/tenants/bob", "")
@@ -47,12 +47,28 @@ func TestATenantPostsNoFasterThanItsRate(t *testing.T) {
 	if r := post(publisher, "alice"); r.status != http.StatusAccepted {
 		t.Errorf("after the wait: %d %s", r.status, r.body)
 	}
+	// A batch counts for as many events as it holds.
+	now = now.Add(2 * time.Second)
+	batch := func(n int) reply {
+		events := strings.TrimSuffix(strings.Repeat(`{"type":"a","data":1},`, n), ",")
+		return w.call(publisher, http.MethodPost, "/v1/tenants/alice/events/batch", `{"events":[`+events+`]}`)
+	}
+	r := batch(3)
+	w.problem(r, http.StatusTooManyRequests, "too-many-requests")
+	if got := r.header.Get("Retry-After"); got != "1" {
+		t.Errorf("Retry-After is %q", got)
+	}
+	for _, status := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
+		if r := batch(2); r.status != status {
+			t.Errorf("a batch: %d %s, want %d", r.status, r.body, status)
+		}
+	}
 }
 
 func TestAKeyAsksNoFasterThanItsRate(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	w := newWorld(t, func(c *api.Config) {
+	w := newWorld(t, func(c *api.Config, _ *api.Accept) {
 		c.KeyRate = throttle.New(throttle.Rate{PerSecond: 1, Burst: 5}, func() time.Time { return now })
 	})
 	w.must(w.root, http.MethodPut, "/v1/tenants/alice", "")
@@ -78,6 +94,9 @@ func TestObjectsAndListsNestSixtyFourDeep(t *testing.T) {
 	nested := func(open, inner, end string, depth int) string {
 		return strings.Repeat(open, depth) + inner + strings.Repeat(end, depth)
 	}
+	batch := func(data string) reply {
+		return w.call(w.root, http.MethodPost, "/v1/tenants/alice/events/batch", fmt.Sprintf(`{"events":[{"type":"a","data":%s}]}`, data))
+	}
 	for rule, data := range map[string]string{
 		"Lists":                 nested("[", "", "]", 63),
 		"Objects":               nested(`{"a":`, "1", "}", 63),
@@ -88,8 +107,10 @@ func TestObjectsAndListsNestSixtyFourDeep(t *testing.T) {
 		"BracketsBehindASlash":  `["\\",` + strings.TrimSuffix(strings.Repeat("[],", 1000), ",") + `]`,
 		"AnEscapedQuoteInAName": `{"\\\"[":` + nested("[", "", "]", 62) + "}",
 	} {
-		if r := post(data); r.status != http.StatusAccepted {
-			t.Errorf("%s: %d %s", rule, r.status, r.body)
+		for _, r := range []reply{post(data), batch(data)} {
+			if r.status != http.StatusAccepted {
+				t.Errorf("%s: %d %s", rule, r.status, r.body)
+			}
 		}
 	}
 	for rule, data := range map[string]string{
@@ -101,6 +122,9 @@ func TestObjectsAndListsNestSixtyFourDeep(t *testing.T) {
 		p := w.problem(post(data), http.StatusBadRequest, "too-deep")
 		if !strings.Contains(p.Detail, "64") {
 			t.Errorf("%s: %q does not name the limit", rule, p.Detail)
+		}
+		if r := batch(data); r.status == http.StatusAccepted || !strings.Contains(r.body, "problem:too-deep") {
+			t.Errorf("%s, in a batch: %d %s", rule, r.status, r.body)
 		}
 	}
 }

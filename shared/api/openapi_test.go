@@ -122,6 +122,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"POST /v1/tenants/{tenant}/endpoints/{endpoint}/secret/rotate: admin tenant portal",
 		"GET /v1/tenants/{tenant}/events: admin tenant read portal",
 		"POST /v1/tenants/{tenant}/events: admin tenant publish",
+		"POST /v1/tenants/{tenant}/events/batch: admin tenant publish",
 		"GET /v1/tenants/{tenant}/events/{event}: admin tenant read portal",
 		"GET /v1/tenants/{tenant}/keys: admin tenant",
 		"POST /v1/tenants/{tenant}/keys: admin tenant",

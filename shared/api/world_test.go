@@ -31,7 +31,7 @@ type world struct {
 	root string
 }
 
-func newWorld(t *testing.T, change ...func(*api.Config)) *world {
+func newWorld(t *testing.T, change ...func(*api.Config, *api.Accept)) *world {
 	t.Helper()
 	store, err := sqlite.Open(sqlite.Config{Path: sqlite.Memory})
 	if err != nil {
@@ -44,13 +44,13 @@ func newWorld(t *testing.T, change ...func(*api.Config)) *world {
 	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
 	callers := auth.New(auth.Config{Store: store, Admin: auth.DigestOf(w.root), Now: time.Now})
 	config := api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log}
+	accept := api.Accept{Ingester: ingest.New(ingest.Config{
+		Store: store, Queue: queue, IDs: ids, Retention: 30 * 24 * time.Hour, Now: time.Now, Sleep: ingest.Sleep, Log: log,
+	})}
 	for _, f := range change {
-		f(&config)
+		f(&config, &accept)
 	}
-	w.handler = api.Handler(config,
-		api.Accept{Ingester: ingest.New(ingest.Config{
-			Store: store, Queue: queue, IDs: ids, Retention: 30 * 24 * time.Hour, Now: time.Now, Sleep: ingest.Sleep, Log: log,
-		})},
+	w.handler = api.Handler(config, accept,
 		api.Manage{
 			Registry: registry.New(registry.Config{
 				Store: store, IDs: ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: time.Now,

@@ -63,19 +63,20 @@ func New(r Rate, now func() time.Time) *Buckets {
 	return &Buckets{rate: r, now: now, held: make(map[string]*rate.Limiter)}
 }
 
-// Take takes a token from name's bucket and returns 0, or returns how long it
-// takes until there is one.
-func (b *Buckets) Take(name string) (wait time.Duration) {
+// Take takes n tokens from name's bucket and returns 0, or takes none and returns
+// how long it takes until there are so many. What is more than a bucket holds
+// takes all that it holds.
+func (b *Buckets) Take(name string, n int) (wait time.Duration) {
 	if b == nil {
 		return 0
 	}
 	now := b.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	reservation := b.bucket(name, now).ReserveN(now, 1)
+	reservation := b.bucket(name, now).ReserveN(now, min(n, b.rate.Burst))
 	wait = reservation.DelayFrom(now)
 	if wait > 0 {
-		reservation.CancelAt(now) // nobody waits for it
+		reservation.CancelAt(now) // nobody waits for them
 	}
 	return wait
 }

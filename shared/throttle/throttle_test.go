@@ -30,7 +30,7 @@ func TestNoLimitLimitsNothing(t *testing.T) {
 	t.Parallel()
 	buckets := throttle.New(throttle.Rate{}, time.Now)
 	for range 10_000 {
-		if wait := buckets.Take("a"); wait != 0 {
+		if wait := buckets.Take("a", 1); wait != 0 {
 			t.Fatalf("wait %s", wait)
 		}
 	}
@@ -48,7 +48,7 @@ func TestABucketHoldsItsRate(t *testing.T) {
 		taken := 0
 		for range rapid.IntRange(1, 200).Draw(t, "requests") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "ms")) * time.Millisecond)
-			wait := buckets.Take("a")
+			wait := buckets.Take("a", 1)
 			if wait == 0 {
 				taken++
 			}
@@ -56,8 +56,8 @@ func TestABucketHoldsItsRate(t *testing.T) {
 				t.Fatalf("%d taken, at most %f may be", taken, most)
 			}
 			if wait > 0 {
-				now = now.Add(wait)
-				if wait := buckets.Take("a"); wait > time.Microsecond {
+				now = now.Add(wait + time.Microsecond) // for what rounding took
+				if wait := buckets.Take("a", 1); wait > 0 {
 					t.Fatalf("still %s to wait", wait)
 				}
 				taken++
@@ -72,12 +72,12 @@ func TestBucketsAreApart(t *testing.T) {
 	buckets := throttle.New(throttle.Rate{PerSecond: 1, Burst: 2}, func() time.Time { return now })
 	for _, name := range []string{"a", "b"} {
 		for i, want := range []bool{true, true, false} {
-			if got := buckets.Take(name) == 0; got != want {
+			if got := buckets.Take(name, 1) == 0; got != want {
 				t.Errorf("%s, request %d: %v", name, i, got)
 			}
 		}
 	}
-	if wait := buckets.Take("a"); wait != time.Second {
+	if wait := buckets.Take("a", 1); wait != time.Second {
 		t.Errorf("wait %s, want a second", wait)
 	}
 }
@@ -88,16 +88,34 @@ func TestFullBucketsMakeRoom(t *testing.T) {
 	now := time.Now()
 	buckets := throttle.New(throttle.Rate{PerSecond: 1, Burst: 100}, func() time.Time { return now })
 	for range 100 {
-		buckets.Take("busy")
+		buckets.Take("busy", 1)
 	}
 	for i := range 30_000 {
-		buckets.Take(fmt.Sprint(i))
+		buckets.Take(fmt.Sprint(i), 1)
 		if i%1000 == 0 {
 			now = now.Add(time.Second)
-			buckets.Take("busy")
+			buckets.Take("busy", 1)
 		}
 	}
-	if buckets.Take("busy") == 0 {
+	if buckets.Take("busy", 1) == 0 {
 		t.Error("a bucket that was used up is full again")
+	}
+}
+
+func TestManyTokensAreTakenTogetherOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	buckets := throttle.New(throttle.Rate{PerSecond: 10, Burst: 20}, func() time.Time { return now })
+	for _, tc := range []struct {
+		n    int
+		wait time.Duration
+	}{{15, 0}, {6, 100 * time.Millisecond}, {5, 0}, {1, 100 * time.Millisecond}, {100, 2 * time.Second}} {
+		if wait := buckets.Take("a", tc.n); wait != tc.wait {
+			t.Errorf("%d: wait %s, want %s", tc.n, wait, tc.wait)
+		}
+	}
+	now = now.Add(2 * time.Second)
+	if wait := buckets.Take("a", 100); wait != 0 {
+		t.Errorf("more than a bucket holds: wait %s", wait)
 	}
 }

@@ -183,11 +183,8 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 	mux.Handle("/demo", demo)
 	mux.Handle("/demo/", demo)
 	mux.Handle("/", api.Handler(
-		api.Config{
-			Auth: callers, IDs: ids, Now: time.Now, Log: log,
-			TenantRate: throttle.New(c.TenantRate, time.Now), KeyRate: throttle.New(c.KeyRate, time.Now),
-		},
-		api.Accept{Ingester: ingester},
+		api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(c.KeyRate, time.Now)},
+		api.Accept{Ingester: ingester, Rate: throttle.New(c.TenantRate, time.Now)},
 		api.Manage{
 			Registry: endpoints, History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
