@@ -14,10 +14,10 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
-// constants returns the string constants of one type in shared/webhook.
-func constants(t *testing.T, typeName string) []string {
+// constants returns the string constants of one type in a package of shared/.
+func constants(t *testing.T, pkg, typeName string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root, "shared/webhook/*.go"))
+	files, err := filepath.Glob(filepath.Join(root, "shared", pkg, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestStatesReasonsAndCausesAreDocumented(t *testing.T) {
 	}
 	text := string(raw)
 	for _, typeName := range []string{"State", "Reason", "NextCause"} {
-		for _, value := range constants(t, typeName) {
+		for _, value := range constants(t, "webhook", typeName) {
 			if !strings.Contains(text, "`"+value+"`") {
 				t.Errorf("delivery-states.md says nothing of the %s %q", typeName, value)
 			}
@@ -64,7 +64,7 @@ func TestStatesReasonsAndCausesAreDocumented(t *testing.T) {
 	for _, s := range webhook.States {
 		states = append(states, string(s))
 	}
-	if declared := constants(t, "State"); !slices.Equal(states, declared) {
+	if declared := constants(t, "webhook", "State"); !slices.Equal(states, declared) {
 		t.Errorf("webhook.States is %v, declared are %v", states, declared)
 	}
 }
@@ -109,5 +109,23 @@ func TestReservedHeadersAreDocumented(t *testing.T) {
 	slices.Sort(documented)
 	if !slices.Equal(reserved, documented) {
 		t.Errorf("reserved are %v, documented are %v", reserved, documented)
+	}
+}
+
+func TestAuditActionsAndScopesAreDocumented(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(root, "infra/docs/keys.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range constants(t, "audit", "Action") {
+		if !strings.Contains(string(raw), "`"+action+"`") {
+			t.Errorf("keys.md says nothing of the action %q", action)
+		}
+	}
+	for _, scope := range constants(t, "auth", "Scope") {
+		if !strings.Contains(string(raw), " "+scope+" |") {
+			t.Errorf("keys.md says nothing of the scope %q", scope)
+		}
 	}
 }

@@ -164,7 +164,7 @@ func (c EndpointChange) detail() map[string]string {
 	for _, field := range []struct {
 		name  string
 		given bool
-	}{{"url", c.URL != nil}, {"description", c.Description != nil}, {"event_types", c.EventTypes != nil}, {"state", c.State != nil}} {
+	}{{"url", c.URL != nil}, {"description", c.Description != nil}, {"event_types", c.EventTypes != nil}, {"headers", c.Headers != nil}, {"state", c.State != nil}} {
 		if field.given {
 			fields = append(fields, field.name)
 		}
