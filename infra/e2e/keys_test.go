@@ -194,7 +194,11 @@ func TestTheAuditTrailSaysWhoChangedWhat(t *testing.T) {
 	own.change(t, e.ID, map[string]any{"description": "moved"})
 	own.send(t, http.MethodPost, n.at("/endpoints/%s/secret/rotate", e.ID), nil).must(t, http.StatusOK)
 	a := own.post(t, "order.placed", "1")
-	d := own.awaitState(t, a.ID, e.ID, "dead") // and the relay disables the endpoint
+	d := own.awaitState(t, a.ID, e.ID, "dead")
+	eventually(t, patience, func() (bool, string) { // and the relay disables the endpoint
+		got := as[endpoint](t, n.get(t, n.at("/endpoints/%s", e.ID)))
+		return got.State == "disabled", got.State
+	})
 	own.retry(t, d)
 	want := []string{
 		"delivery.retried tenant " + d.ID, "endpoint.disabled relay " + e.ID, "secret.rotated tenant " + e.ID, "endpoint.changed tenant " + e.ID,

@@ -95,7 +95,8 @@ func TestARetryByHandGivesADeadDeliveryAFreshSchedule(t *testing.T) {
 	h.answers(status(500), status(200))
 	n.retry(t, d)
 	d = n.awaitState(t, a.ID, e.ID, "delivered")
-	if d.AttemptCount < attemptsOfSchedule+2 {
+	// A redrive by another test may have come first, and its attempt been the failure.
+	if d.AttemptCount < attemptsOfSchedule+1 {
 		t.Errorf("the delivery is %s", d)
 	}
 	eventually(t, patience, func() (bool, string) {

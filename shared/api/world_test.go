@@ -18,6 +18,7 @@ import (
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sqlite"
 	"webhookrelay/shared/telemetry"
 )
@@ -38,6 +39,10 @@ func newWorld(t *testing.T, change ...func(*api.Config, *api.Accept)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
+	dataKeys, err := seal.NewLocalKey(make([]byte, seal.LocalKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := &world{t: t, root: auth.NewKey("", auth.Bootstrap)}
 	ids, log := id.NewSource(), telemetry.NewLogger(io.Discard, 0)
 	queue, past := store.Queue(), history.History{Store: store}
@@ -53,7 +58,8 @@ func newWorld(t *testing.T, change ...func(*api.Config, *api.Accept)) *world {
 	w.handler = api.Handler(config, accept,
 		api.Manage{
 			Registry: registry.New(registry.Config{
-				Store: store, IDs: ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: time.Now,
+				Store: store, Sealer: seal.New(dataKeys, time.Now), IDs: ids, CheckURL: func(string) error { return nil },
+				Overlap: time.Hour, Now: time.Now,
 			}),
 			History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
