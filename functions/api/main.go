@@ -51,17 +51,20 @@ func main() {
 	past := history.History{Store: store}
 	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
 	callers := auth.New(auth.Config{Store: store, Admin: adminKey, Now: time.Now})
+	sealer := seal.New(awskms.New(kms.NewFromConfig(aws), secretsKey), time.Now)
 	handler := api.Handler(api.Config{
 		Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(keyRate, time.Now),
 	}, api.Manage{
 		Registry: registry.New(registry.Config{
-			Store: store, Sealer: seal.New(awskms.New(kms.NewFromConfig(aws), secretsKey), time.Now), IDs: ids,
+			Store: store, Sealer: sealer, IDs: ids,
 			CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
 		}),
 		History:  past,
 		Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
-		Keyring:  keyring.New(keyring.Config{Store: store, Tenants: store, Auth: callers, Trail: trail}),
-		Trail:    trail,
+		Keyring: keyring.New(keyring.Config{
+			Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: adminKey, Trail: trail,
+		}),
+		Trail: trail,
 	})
 	lambda.Start(gateway.Serve(handler))
 }

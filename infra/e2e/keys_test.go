@@ -174,7 +174,11 @@ func TestThePortalLinkExpires(t *testing.T) {
 	if life := link.ExpiresAt.Sub(asked); life < 110*time.Second || life > 130*time.Second {
 		t.Errorf("expires at %s, asked for 2 minutes at %s", link.ExpiresAt, asked)
 	}
-	if want := relay.base + "/portal#" + link.Token; link.URL != want {
+	want := "/portal#" + link.Token
+	if !relay.deployed { // LocalStack's own addresses are none that a function hears of
+		want = relay.base + want
+	}
+	if !strings.HasSuffix(link.URL, want) {
 		t.Errorf("the link is %s, want %s", link.URL, want)
 	}
 	for _, seconds := range []int64{-1, 0, 59, 86401, 1 << 62} {

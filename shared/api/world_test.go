@@ -43,6 +43,7 @@ func newWorld(t *testing.T, change ...func(*api.Config, *api.Accept)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sealer := seal.New(dataKeys, time.Now)
 	w := &world{t: t, root: auth.NewKey("", auth.Bootstrap)}
 	ids, log := id.NewSource(), telemetry.NewLogger(io.Discard, 0)
 	queue, past := store.Queue(), history.History{Store: store}
@@ -58,12 +59,13 @@ func newWorld(t *testing.T, change ...func(*api.Config, *api.Accept)) *world {
 	w.handler = api.Handler(config, accept,
 		api.Manage{
 			Registry: registry.New(registry.Config{
-				Store: store, Sealer: seal.New(dataKeys, time.Now), IDs: ids, CheckURL: func(string) error { return nil },
-				Overlap: time.Hour, Now: time.Now,
+				Store: store, Sealer: sealer, IDs: ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: time.Now,
 			}),
 			History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
-			Keyring:  keyring.New(keyring.Config{Store: store, Tenants: store, Auth: callers, Trail: trail}),
+			Keyring: keyring.New(keyring.Config{
+				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: auth.DigestOf(w.root), Trail: trail,
+			}),
 		})
 	return w
 }

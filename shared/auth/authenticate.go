@@ -16,10 +16,10 @@ type Store interface {
 	// Key returns one key, seeing every finished write, or ErrNotFound when there
 	// is none or it has expired. An empty tenant is that of admin keys.
 	Key(ctx context.Context, tenant webhook.TenantID, id KeyID) (Key, error)
-	// PortalSecret returns the secret under which portal tokens are signed,
-	// seeing every finished write. Without one it first stores fresh, of
-	// concurrent callers exactly one's, or returns ErrNotFound when fresh is nil.
-	PortalSecret(ctx context.Context, fresh []byte) ([]byte, error)
+	// PortalKey returns the key that signs portal tokens, seeing every finished
+	// write. Without one it first stores fresh, of concurrent callers exactly
+	// one's, or returns ErrNotFound when fresh is nil.
+	PortalKey(ctx context.Context, fresh *PortalKey) (PortalKey, error)
 }
 
 // maxText bounds what is looked at as a key or token, in bytes.
@@ -39,7 +39,7 @@ type Config struct {
 type Authenticator struct {
 	Config
 	keys   *keyCache
-	portal heldSecret
+	portal heldKey
 }
 
 // New returns an Authenticator over c.

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,10 +17,10 @@ import (
 // keeper is a store that counts what it is asked.
 type keeper struct {
 	keys   map[auth.KeyID]auth.Key
-	secret []byte
+	portal auth.PortalKey
 	fail   error
-	// asked counts reads of keys, and secrets those of the portal's secret.
-	asked, secrets int
+	// asked counts reads of keys, and portals those of the portal's.
+	asked, portals int
 }
 
 func (s *keeper) Key(_ context.Context, tenant webhook.TenantID, id auth.KeyID) (auth.Key, error) {
@@ -33,15 +34,12 @@ func (s *keeper) Key(_ context.Context, tenant webhook.TenantID, id auth.KeyID) 
 	return auth.Key{}, fmt.Errorf("key %s: %w", id, webhook.ErrNotFound)
 }
 
-func (s *keeper) PortalSecret(_ context.Context, fresh []byte) ([]byte, error) {
-	s.secrets++
-	if s.secret == nil {
-		s.secret = fresh
+func (s *keeper) PortalKey(context.Context, *auth.PortalKey) (auth.PortalKey, error) {
+	s.portals++
+	if s.portal.Public == nil {
+		return auth.PortalKey{}, webhook.ErrNotFound
 	}
-	if s.secret == nil {
-		return nil, webhook.ErrNotFound
-	}
-	return s.secret, nil
+	return s.portal, nil
 }
 
 // desk is an Authenticator over a keeper, at a time that the test moves.
@@ -50,6 +48,8 @@ type desk struct {
 	*keeper
 	now  time.Time
 	root string
+	// signs signs portal tokens.
+	signs ed25519.PrivateKey
 }
 
 func newDesk() *desk {
@@ -57,8 +57,13 @@ func newDesk() *desk {
 		keeper: &keeper{keys: map[auth.KeyID]auth.Key{}}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 		root: auth.NewKey("", auth.Bootstrap),
 	}
+	d.newPortalKey()
 	d.Authenticator = d.another()
 	return d
+}
+
+func (d *desk) newPortalKey() {
+	d.portal.Public, d.signs, _ = ed25519.GenerateKey(nil) // never fails
 }
 
 // another is the same relay in another process.
@@ -173,11 +178,12 @@ func TestUnknownAndWrongKeysAreAlike(t *testing.T) {
 func TestNonsenseCostsNoRead(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
-	for _, text := range []string{"", "x", "relay_", "relay_a.b.c", "relay_a b.key_1." + strings.Repeat("A", 43), "portal_", "portal_a.b.c", "portal_a.b.c.d"} {
+	for _, text := range []string{"", "x", "relay_", "relay_a.b.c", "relay_a b.key_1." + strings.Repeat("A", 43), "portal_", "portal_a.b.c",
+		"portal_a.b.c.1.d", "portal_a.b.c.d." + strings.Repeat("A", 86), "portal_a.b.c." + strings.Repeat("A", 86)} {
 		d.refuse(t, text)
 	}
-	if d.asked+d.secrets != 0 {
-		t.Errorf("the store was asked %d and %d times", d.asked, d.secrets)
+	if d.asked+d.portals != 0 {
+		t.Errorf("the store was asked %d and %d times", d.asked, d.portals)
 	}
 }
 
@@ -283,10 +289,7 @@ func TestAFailingStoreIsNoVerdict(t *testing.T) {
 func FuzzAuthenticate(f *testing.F) {
 	d := newDesk()
 	given := d.give("acme", "1", auth.ScopeTenant)
-	token, err := d.SignPortal(f.Context(), auth.Link{Tenant: "acme", ID: "link_1", Issuer: "key_1", ExpiresAt: d.now.Add(time.Hour)})
-	if err != nil {
-		f.Fatal(err)
-	}
+	token := d.link("key_1", false)
 	for _, text := range []string{given, token, d.root, "relay_a.key_1." + strings.Repeat("A", 43), "portal_a.b.c.1.d", "portal_acme.link_1.~bootstrap.99999999999.x", ""} {
 		f.Add(text)
 	}

@@ -2,9 +2,7 @@ package auth
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"strconv"
@@ -18,8 +16,14 @@ import (
 // PortalPrefix begins every portal token, so that a leaked one is recognised.
 const PortalPrefix = "portal_"
 
-// portalSecretSize is the length of the secret that signs portal tokens, in bytes.
-const portalSecretSize = 32
+// PortalKey is the key pair that signs portal tokens, as it is stored. Whoever
+// checks tokens needs its public half only.
+type PortalKey struct {
+	// Public is an ed25519 public key.
+	Public []byte
+	// Sealed is the private key's seed; see package seal.
+	Sealed []byte
+}
 
 // Link is a portal link: for one tenant, for a while.
 type Link struct {
@@ -33,16 +37,18 @@ type Link struct {
 }
 
 // A token is "portal_" and, joined by dots: the tenant, the link's id, the
-// issuing key, the expiry in seconds since 1970, and the HMAC-SHA256 of all
+// issuing key, the expiry in seconds since 1970, and the ed25519 signature of all
 // before in base64. The issuing key begins with "~" when it is an admin key.
 
-// SignPortal returns the token of a link. The secret it is signed with is made
-// at the first call ever.
-func (a *Authenticator) SignPortal(ctx context.Context, l Link) (string, error) {
-	secret, err := a.portalSecret(ctx, true)
-	if err != nil {
-		return "", err
-	}
+// signatureText is how a signature is written: one text for each, so that a
+// token cannot be altered and stay valid.
+var signatureText = base64.RawURLEncoding.Strict()
+
+// signatureLength is how many characters a signature takes.
+var signatureLength = signatureText.EncodedLen(ed25519.SignatureSize)
+
+// Token returns the link's token. Admin is the digest of the bootstrap key.
+func (l Link) Token(private ed25519.PrivateKey, admin Digest) string {
 	issuer := string(l.Issuer)
 	if l.ByAdmin {
 		issuer = everywhere + issuer
@@ -50,65 +56,81 @@ func (a *Authenticator) SignPortal(ctx context.Context, l Link) (string, error) 
 	text := PortalPrefix + strings.Join([]string{
 		string(l.Tenant), string(l.ID), issuer, strconv.FormatInt(l.ExpiresAt.Unix(), 10),
 	}, ".")
-	return text + "." + a.portalMAC(secret, text, l.Issuer), nil
+	signature := ed25519.Sign(private, signed(text, l.Issuer, admin))
+	return text + "." + signatureText.EncodeToString(signature)
+}
+
+// signed is what a token's signature is over. The bootstrap key is in no store,
+// so its digest goes in: links that it issued end when another takes its place.
+func signed(text string, issuer KeyID, admin Digest) []byte {
+	message := []byte(text)
+	if issuer == Bootstrap {
+		message = append(message, admin[:]...)
+	}
+	return message
+}
+
+// parseToken takes a token apart, and returns false for a text of another form.
+func parseToken(token string) (l Link, text string, signature []byte, ok bool) {
+	cut := strings.LastIndexByte(token, '.')
+	if cut < 0 || len(token)-cut-1 != signatureLength {
+		return Link{}, "", nil, false
+	}
+	text = token[:cut]
+	signature, err := signatureText.DecodeString(token[cut+1:])
+	parts := strings.Split(strings.TrimPrefix(text, PortalPrefix), ".")
+	if err != nil || len(parts) != 4 {
+		return Link{}, "", nil, false
+	}
+	seconds, err := strconv.ParseInt(parts[3], 10, 64)
+	if err != nil {
+		return Link{}, "", nil, false
+	}
+	l = Link{Tenant: webhook.TenantID(parts[0]), ID: KeyID(parts[1]), ExpiresAt: time.Unix(seconds, 0)}
+	issuer, byAdmin := strings.CutPrefix(parts[2], everywhere)
+	l.Issuer, l.ByAdmin = KeyID(issuer), byAdmin
+	return l, text, signature, true
 }
 
 // visitor returns whom a portal token stands for, or ErrNotFound.
 func (a *Authenticator) visitor(ctx context.Context, token string) (Principal, error) {
-	cut := strings.LastIndexByte(token, '.')
-	if cut < 0 {
+	l, text, signature, ok := parseToken(token)
+	if !ok {
 		return Principal{}, webhook.ErrNotFound
 	}
-	text, mac := token[:cut], token[cut+1:]
-	parts := strings.Split(strings.TrimPrefix(text, PortalPrefix), ".")
-	if len(parts) != 4 {
-		return Principal{}, webhook.ErrNotFound
-	}
-	tenant, id, issuer := webhook.TenantID(parts[0]), KeyID(parts[1]), place{webhook.TenantID(parts[0]), KeyID(parts[2])}
-	if rest, admin := strings.CutPrefix(parts[2], everywhere); admin {
-		issuer = place{"", KeyID(rest)}
-	}
-	secret, err := a.portalSecret(ctx, false)
+	public, err := a.portalKey(ctx)
 	if err != nil {
 		return Principal{}, err
 	}
-	if !hmac.Equal([]byte(mac), []byte(a.portalMAC(secret, text, issuer.id))) {
+	if !ed25519.Verify(public, signed(text, l.Issuer, a.Admin), signature) {
 		return Principal{}, webhook.ErrNotFound
 	}
 	// From here on it is a token that the relay made.
-	expires, err := strconv.ParseInt(parts[3], 10, 64)
-	if err != nil || a.Now().Unix() >= expires {
+	if !a.Now().Before(l.ExpiresAt) {
 		return Principal{}, webhook.ErrNotFound
 	}
-	if issuer.id != Bootstrap {
+	if l.Issuer != Bootstrap {
+		issuer := place{l.Tenant, l.Issuer}
+		if l.ByAdmin {
+			issuer.tenant = ""
+		}
 		if _, err := a.keys.key(ctx, issuer); err != nil {
 			return Principal{}, err
 		}
 	}
-	return Principal{Tenant: tenant, Scope: ScopePortal, Key: id}, nil
+	return Principal{Tenant: l.Tenant, Scope: ScopePortal, Key: l.ID}, nil
 }
 
-// portalMAC signs a token's text. The bootstrap key is in no store, so its
-// digest goes in: links that it issued end when another takes its place.
-func (a *Authenticator) portalMAC(secret []byte, text string, issuer KeyID) string {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(text))
-	if issuer == Bootstrap {
-		mac.Write(a.Admin[:])
-	}
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// heldSecret is what this process remembers of the secret.
-type heldSecret struct {
+// heldKey is what this process remembers of the key that signs portal tokens.
+type heldKey struct {
 	mu sync.Mutex
-	cached[[]byte]
+	cached[ed25519.PublicKey]
 }
 
-// portalSecret returns the secret that signs portal tokens, making it if asked
-// to. It is the only place that handles it. A secret that was removed from the store, to
-// end all links at once, is forgotten within 30 seconds.
-func (a *Authenticator) portalSecret(ctx context.Context, create bool) ([]byte, error) {
+// portalKey returns the public half of the key that signs portal tokens, or
+// ErrNotFound. A key that was removed from the store, to end all links at once,
+// is forgotten within 30 seconds.
+func (a *Authenticator) portalKey(ctx context.Context) (ed25519.PublicKey, error) {
 	now := wall(a.Now())
 	a.portal.mu.Lock()
 	held := a.portal.cached
@@ -116,25 +138,15 @@ func (a *Authenticator) portalSecret(ctx context.Context, create bool) ([]byte, 
 	if now.Before(held.until) {
 		return held.value, nil
 	}
-	var fresh []byte
-	if create {
-		fresh = newPortalSecret()
-	}
-	secret, err := a.Store.PortalSecret(ctx, fresh)
+	key, err := a.Store.PortalKey(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(secret) < portalSecretSize {
-		return nil, errors.New("the secret that signs portal tokens is too short")
+	if len(key.Public) != ed25519.PublicKeySize {
+		return nil, errors.New("the key of portal tokens is not one of ed25519")
 	}
 	a.portal.mu.Lock()
-	a.portal.cached = cached[[]byte]{secret, now.Add(maxAge)}
+	a.portal.cached = cached[ed25519.PublicKey]{key.Public, now.Add(maxAge)}
 	a.portal.mu.Unlock()
-	return secret, nil
-}
-
-func newPortalSecret() []byte {
-	secret := make([]byte, portalSecretSize)
-	_, _ = rand.Read(secret) // never fails
-	return secret
+	return key.Public, nil
 }

@@ -14,8 +14,8 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
-// Attributes of an API key's row, which expires with the key, and of the row
-// with the secret that signs portal tokens.
+// Attributes of an API key's row, which expires with the key, and of the row of
+// the key that signs portal tokens.
 const (
 	apiKeyScope     = "sc"
 	apiKeyName      = "n"
@@ -23,7 +23,8 @@ const (
 	apiKeyCreated   = "a"
 	apiKeyCreatedBy = "by"
 
-	portalSecret = "k"
+	portalPublic = "p"
+	portalSealed = "k"
 )
 
 // CreateKey stores a new key and its audit line, for 6 write units.
@@ -83,25 +84,26 @@ func (s *Store) Keys(ctx context.Context, tenant webhook.TenantID, p webhook.Pag
 	return keys, next, nil
 }
 
-// PortalSecret returns the secret that signs portal tokens, storing fresh as
-// such when there is none, for 1 read unit and, once ever, 1 write unit.
-func (s *Store) PortalSecret(ctx context.Context, fresh []byte) ([]byte, error) {
+// PortalKey returns the key that signs portal tokens, storing fresh as such when
+// there is none, for 1 read unit and, once ever, 1 write unit.
+func (s *Store) PortalKey(ctx context.Context, fresh *auth.PortalKey) (auth.PortalKey, error) {
 	row, err := s.get(ctx, portalKey, "")
 	if err == nil && row == nil {
-		row, err = s.createPortalSecret(ctx, fresh)
+		row, err = s.createPortalKey(ctx, fresh)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("secret of portal tokens: %w", err)
+		return auth.PortalKey{}, fmt.Errorf("key of portal tokens: %w", err)
 	}
-	return row.bytes(portalSecret), nil
+	return auth.PortalKey{Public: row.bytes(portalPublic), Sealed: row.bytes(portalSealed)}, nil
 }
 
-func (s *Store) createPortalSecret(ctx context.Context, fresh []byte) (item, error) {
+func (s *Store) createPortalKey(ctx context.Context, fresh *auth.PortalKey) (item, error) {
 	if fresh == nil {
 		return nil, webhook.ErrNotFound
 	}
 	row := newItem(portalKey)
-	row.setBytes(portalSecret, fresh)
+	row.setBytes(portalPublic, fresh.Public)
+	row.setBytes(portalSealed, fresh.Sealed)
 	_, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: s.table, Item: row, ConditionExpression: aws.String(rowAbsent),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,

@@ -243,18 +243,19 @@ func TestAHeldClaimIsReturnedByTheRefusedWriteItself(t *testing.T) {
 
 // Whoever comes second, also after a read that said there is none, signs with
 // what the first one stored.
-func TestAStoredPortalSecretIsReturnedByTheRefusedWriteItself(t *testing.T) {
+func TestAStoredPortalKeyIsReturnedByTheRefusedWriteItself(t *testing.T) {
 	f := newFake(t, func(_ int, c call) (int, string) {
 		if c.ReturnValuesOnConditionCheckFailure == "" {
 			return 200, `{}`
 		}
-		return 400, exception("ConditionalCheckFailedException", `,"Item":{"pk":{"S":"PORTAL"},"sk":{"S":"SECRET"},"k":{"B":"Zmlyc3Q="}}`)
+		return 400, exception("ConditionalCheckFailedException",
+			`,"Item":{"pk":{"S":"PORTAL"},"sk":{"S":"KEY"},"p":{"B":"Zmlyc3Q="},"k":{"B":"c2VhbGVk"}}`)
 	})
-	got, err := f.PortalSecret(t.Context(), []byte("second"))
-	if err != nil || string(got) != "first" || len(f.calls) != 2 {
+	got, err := f.PortalKey(t.Context(), &auth.PortalKey{Public: []byte("second")})
+	if err != nil || string(got.Public) != "first" || string(got.Sealed) != "sealed" || len(f.calls) != 2 {
 		t.Errorf("%q, %v after %d calls", got, err, len(f.calls))
 	}
-	if _, err := f.PortalSecret(t.Context(), nil); !errors.Is(err, webhook.ErrNotFound) {
+	if _, err := f.PortalKey(t.Context(), nil); !errors.Is(err, webhook.ErrNotFound) {
 		t.Errorf("without a fresh one: %v", err)
 	}
 }

@@ -25,7 +25,7 @@ import (
 //	delivery  E#<tenant>#<day>#<shard>    <ref>#<endpoint>
 //	sweep     SWEEP                       STATE
 //	API key   K#<tenant, or none>         <key id>
-//	portal    PORTAL                      SECRET
+//	portal    PORTAL                      KEY
 //	audit     A#<tenant>                  <line id>
 //	audit     AUDIT#<shard>               <line id>
 //
@@ -99,8 +99,8 @@ const (
 
 type key struct{ pk, sk string }
 
-// portalKey is where the secret lies that signs portal tokens.
-var portalKey = key{"PORTAL", "SECRET"}
+// portalKey is where the key lies that signs portal tokens.
+var portalKey = key{"PORTAL", "KEY"}
 
 // sweepKey is where the sweeper notes how far it got.
 var sweepKey = key{"SWEEP", "STATE"}

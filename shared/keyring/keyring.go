@@ -9,6 +9,7 @@ import (
 
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/webhook"
 )
 
@@ -19,12 +20,6 @@ const (
 	MaxKeys = 100
 	// MaxLifetime bounds how far off a key's expiry may lie.
 	MaxLifetime = 10 * 365 * 24 * time.Hour
-
-	// DefaultLinkLifetime is how long a portal link works when nobody says.
-	DefaultLinkLifetime = time.Hour
-	// MinLinkLifetime and MaxLinkLifetime bound what may be said.
-	MinLinkLifetime = time.Minute
-	MaxLinkLifetime = 24 * time.Hour
 )
 
 // Store keeps keys, by their digests. In each method an empty tenant is that of
@@ -38,6 +33,8 @@ type Store interface {
 	Keys(ctx context.Context, tenant webhook.TenantID, p webhook.Page) ([]auth.Key, string, error)
 	// DeleteKey removes a key. ErrNotFound: there is none, or it has expired.
 	DeleteKey(ctx context.Context, tenant webhook.TenantID, key auth.KeyID, line audit.Line) error
+	// PortalKey is that of auth.Store.
+	PortalKey(ctx context.Context, fresh *auth.PortalKey) (auth.PortalKey, error)
 }
 
 // Tenants says which tenants there are.
@@ -46,12 +43,10 @@ type Tenants interface {
 	Tenant(ctx context.Context, tenant webhook.TenantID) (webhook.Tenant, error)
 }
 
-// Authenticator goes by the keys and signs portal links.
+// Authenticator goes by the keys.
 type Authenticator interface {
 	// Forget ends a revoked key in this process at once.
 	Forget(tenant webhook.TenantID, key auth.KeyID)
-	// SignPortal returns the token of a link.
-	SignPortal(ctx context.Context, l auth.Link) (string, error)
 }
 
 // Config holds what a Keyring works with. Every field is required.
@@ -59,7 +54,11 @@ type Config struct {
 	Store   Store
 	Tenants Tenants
 	Auth    Authenticator
-	Trail   audit.Trail
+	// Sealer seals the key that signs portal tokens.
+	Sealer *seal.Sealer
+	// Admin is the digest of the bootstrap admin key.
+	Admin auth.Digest
+	Trail audit.Trail
 }
 
 // Keyring manages keys and portal links, on behalf of whoever ctx names (see
@@ -165,40 +164,6 @@ func (k *Keyring) Revoke(ctx context.Context, tenant webhook.TenantID, key auth.
 	}
 	k.Auth.Forget(tenant, key)
 	return nil
-}
-
-// PortalLink is an issued link with its token.
-type PortalLink struct {
-	ID        auth.KeyID
-	Token     string
-	ExpiresAt time.Time
-}
-
-// Issue makes a portal link to a tenant. *webhook.Invalid or ErrNotFound (tenant).
-func (k *Keyring) Issue(ctx context.Context, tenant webhook.TenantID, lifetime time.Duration) (PortalLink, error) {
-	if lifetime < MinLinkLifetime || lifetime > MaxLinkLifetime {
-		return PortalLink{}, &webhook.Invalid{Field: "expires_in_seconds", Reason: fmt.Sprintf(
-			"must be between %d and %d", int(MinLinkLifetime.Seconds()), int(MaxLinkLifetime.Seconds()))}
-	}
-	if err := k.exists(ctx, tenant); err != nil {
-		return PortalLink{}, err
-	}
-	now, caller := k.now(), audit.Of(ctx)
-	link := auth.Link{
-		Tenant: tenant, ID: auth.KeyID("link_" + k.Trail.IDs.ULID(now)),
-		Issuer: caller.Key, ByAdmin: caller.Scope == auth.ScopeAdmin, ExpiresAt: now.Add(lifetime).Truncate(time.Second),
-	}
-	token, err := k.Auth.SignPortal(ctx, link)
-	if err != nil {
-		return PortalLink{}, fmt.Errorf("sign portal link: %w", err)
-	}
-	err = k.Trail.Record(ctx, audit.Entry{
-		Tenant: tenant, Action: audit.LinkIssued, Target: string(link.ID), Detail: map[string]string{"expires_at": stamp(link.ExpiresAt)},
-	})
-	if err != nil {
-		return PortalLink{}, err
-	}
-	return PortalLink{link.ID, token, link.ExpiresAt}, nil
 }
 
 // line is the audit line of a change to key.

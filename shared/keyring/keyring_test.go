@@ -1,8 +1,11 @@
 package keyring_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/keyring"
+	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sqlite"
 	"webhookrelay/shared/webhook"
 )
@@ -18,10 +22,13 @@ import (
 // ring is a keyring over a store in memory, at a time that the test moves.
 type ring struct {
 	*keyring.Keyring
-	store *sqlite.Store
-	auth  *auth.Authenticator
-	now   time.Time
+	config keyring.Config
+	store  *sqlite.Store
+	auth   *auth.Authenticator
+	now    time.Time
 }
+
+var rootKey = auth.NewKey("", auth.Bootstrap)
 
 func newRing(t *testing.T) *ring {
 	t.Helper()
@@ -35,10 +42,16 @@ func newRing(t *testing.T) *ring {
 	if _, _, err := r.store.PutTenant(t.Context(), webhook.Tenant{ID: "acme", CreatedAt: r.now}); err != nil {
 		t.Fatal(err)
 	}
-	r.auth = auth.New(auth.Config{Store: r.store, Now: clock})
-	r.Keyring = keyring.New(keyring.Config{
-		Store: r.store, Tenants: r.store, Auth: r.auth, Trail: audit.Trail{Store: r.store, IDs: id.NewSource(), Now: clock},
-	})
+	r.auth = auth.New(auth.Config{Store: r.store, Admin: auth.DigestOf(rootKey), Now: clock})
+	dataKeys, err := seal.NewLocalKey(make([]byte, seal.LocalKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.config = keyring.Config{
+		Store: r.store, Tenants: r.store, Auth: r.auth, Sealer: seal.New(dataKeys, clock), Admin: auth.DigestOf(rootKey),
+		Trail: audit.Trail{Store: r.store, IDs: id.NewSource(), Now: clock},
+	}
+	r.Keyring = keyring.New(r.config)
 	return r
 }
 
@@ -194,10 +207,9 @@ func TestAPortalLinkIsRecordedBeforeItIsHandedOut(t *testing.T) {
 	if _, err := r.Issue(root(t), "nobody", time.Hour); !errors.Is(err, webhook.ErrNotFound) {
 		t.Errorf("to an unknown tenant: %v", err)
 	}
-	unrecorded := keyring.New(keyring.Config{Store: r.store, Tenants: r.store, Auth: r.auth, Trail: audit.Trail{
-		Store: closedTrail{}, IDs: id.NewSource(), Now: func() time.Time { return r.now },
-	}})
-	if link, err := unrecorded.Issue(root(t), "acme", time.Hour); !errors.Is(err, errClosed) || link.Token != "" {
+	unrecorded := r.config
+	unrecorded.Trail.Store = closedTrail{}
+	if link, err := keyring.New(unrecorded).Issue(root(t), "acme", time.Hour); !errors.Is(err, errClosed) || link.Token != "" {
 		t.Errorf("got %+v, %v", link, err)
 	}
 }
@@ -208,3 +220,70 @@ type closedTrail struct{ audit.Store }
 var errClosed = errors.New("closed")
 
 func (closedTrail) Append(context.Context, audit.Line) error { return errClosed }
+
+func (r *ring) visits(t *testing.T, link keyring.PortalLink) error {
+	t.Helper()
+	caller, err := r.auth.Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer " + link.Token}}})
+	if want := (auth.Principal{Tenant: "acme", Scope: auth.ScopePortal, Key: link.ID}); err == nil && caller != want {
+		t.Errorf("the link stands for %+v", caller)
+	}
+	return err
+}
+
+func TestAnIssuedLinkIsLetIn(t *testing.T) {
+	t.Parallel()
+	r := newRing(t)
+	k, _, err := r.Create(root(t), keyring.NewKey{Tenant: "acme", Scope: auth.ScopeTenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, _, err := r.Create(root(t), keyring.NewKey{Scope: auth.ScopeAdmin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, issuer := range []audit.Actor{
+		{Scope: auth.ScopeAdmin, Key: auth.Bootstrap}, {Scope: auth.ScopeAdmin, Key: admin.ID}, {Scope: auth.ScopeTenant, Key: k.ID},
+	} {
+		link, err := r.Issue(audit.By(t.Context(), issuer), "acme", time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.visits(t, link); err != nil {
+			t.Errorf("issued by %s: %v", issuer.Key, err)
+		}
+	}
+}
+
+// Who reads the store can check tokens, but not make one.
+func TestTheKeyOfPortalTokensLiesSealed(t *testing.T) {
+	t.Parallel()
+	r := newRing(t)
+	link, err := r.Issue(root(t), "acme", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := r.store.PortalKey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := r.config.Sealer.Open(t.Context(), seal.Place{Tenant: "~", Endpoint: "~", Purpose: seal.Portal}, stored.Sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(stored.Sealed, seed) || !bytes.Equal(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), stored.Public) {
+		t.Error("it is stored in the clear, or is another's")
+	}
+
+	otherKeys, err := seal.NewLocalKey(bytes.Repeat([]byte{1}, seal.LocalKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := r.config
+	elsewhere.Sealer = seal.New(otherKeys, r.config.Trail.Now)
+	if _, err := keyring.New(elsewhere).Issue(root(t), "acme", time.Hour); err == nil || errors.Is(err, seal.ErrBroken) {
+		t.Errorf("under another data key: %v", err)
+	}
+	if err := r.visits(t, link); err != nil {
+		t.Errorf("the link from before: %v", err)
+	}
+}

@@ -39,8 +39,13 @@ type DataKeys interface {
 // Purpose is what a sealed value is for.
 type Purpose string
 
-// Signing is the purpose of the secrets that deliveries are signed with.
-const Signing Purpose = "signing"
+// Purposes.
+const (
+	// Signing is that of the secrets that deliveries are signed with.
+	Signing Purpose = "signing"
+	// Portal is that of the key that portal tokens are signed with.
+	Portal Purpose = "portal"
+)
 
 // Place is where a sealed value belongs; elsewhere it does not open. Without the
 // purpose, who can write to the store but not open what is in it could have the

@@ -120,32 +120,32 @@ func (s *Store) scanKey(row scanner, tenant webhook.TenantID) (k auth.Key, live 
 	return k, s.now().Before(k.ExpiresAt), nil
 }
 
-// PortalSecret returns the secret that signs portal tokens, storing fresh as
-// such when there is none. webhook.ErrNotFound: fresh is nil too.
-func (s *Store) PortalSecret(ctx context.Context, fresh []byte) ([]byte, error) {
-	secret, err := s.portalSecret(ctx)
+// PortalKey returns the key that signs portal tokens, storing fresh as such when
+// there is none. webhook.ErrNotFound: fresh is nil too.
+func (s *Store) PortalKey(ctx context.Context, fresh *auth.PortalKey) (auth.PortalKey, error) {
+	key, err := s.portalKey(ctx)
 	if errors.Is(err, webhook.ErrNotFound) && fresh != nil {
 		err = s.write(ctx, func(c *conn) error {
-			_, err := c.exec("INSERT INTO portal_secret (id, secret) VALUES (1, ?) ON CONFLICT DO NOTHING", fresh)
+			_, err := c.exec("INSERT INTO portal_key (id, public, sealed) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", fresh.Public, fresh.Sealed)
 			return err
 		})
 		if err == nil {
-			secret, err = s.portalSecret(ctx)
+			key, err = s.portalKey(ctx)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("secret of portal tokens: %w", err)
+		return auth.PortalKey{}, fmt.Errorf("key of portal tokens: %w", err)
 	}
-	return secret, nil
+	return key, nil
 }
 
-func (s *Store) portalSecret(ctx context.Context) (secret []byte, err error) {
+func (s *Store) portalKey(ctx context.Context) (key auth.PortalKey, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		found, err := c.row("SELECT secret FROM portal_secret WHERE id = 1", nil, &secret)
+		found, err := c.row("SELECT public, sealed FROM portal_key WHERE id = 1", nil, &key.Public, &key.Sealed)
 		if err == nil && !found {
 			return webhook.ErrNotFound
 		}
 		return err
 	})
-	return secret, err
+	return key, err
 }

@@ -7,10 +7,11 @@ import "fmt"
 // a release has run is never changed.
 var migrations = []string{schema1, schema2}
 
-// schema1 makes the tables of events and deliveries. Bodies and attempts come last in their rows, so that
-// reading what precedes them leaves their overflow pages alone. Tables whose
-// rows may be large keep SQLite's row numbers: new rows go to the table's end,
-// and only the small index entry to its place among the tenant's.
+// schema1 makes the tables of events and deliveries. Bodies and attempts come
+// last in their rows, so that reading what precedes them leaves their overflow
+// pages alone. Tables whose rows may be large keep SQLite's row numbers: new rows
+// go to the table's end, and only the small index entry to its place among the
+// tenant's.
 const schema1 = `
 CREATE TABLE tenants (
 	id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL, config_version INTEGER NOT NULL
@@ -72,7 +73,7 @@ CREATE TABLE sweep_state (
 );
 `
 
-// schema2 adds API keys, the secret that signs portal tokens, and the audit trail.
+// schema2 adds API keys, the key that signs portal tokens, and the audit trail.
 const schema2 = `
 CREATE TABLE keys (
 	tenant TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
@@ -81,8 +82,8 @@ CREATE TABLE keys (
 ) WITHOUT ROWID;
 CREATE INDEX keys_expiry ON keys (expires_at) WHERE expires_at > 0;
 
-CREATE TABLE portal_secret (
-	id INTEGER PRIMARY KEY CHECK (id = 1), secret BLOB NOT NULL
+CREATE TABLE portal_key (
+	id INTEGER PRIMARY KEY CHECK (id = 1), public BLOB NOT NULL, sealed BLOB NOT NULL
 );
 
 CREATE TABLE audit (

@@ -78,23 +78,24 @@ var keyRules = []rule{
 		expectBadCursor(t, s.keys())
 	}},
 
-	{"OfConcurrentMakersOneMakesThePortalSecret", func(t *testing.T, s *bench) {
+	{"OfConcurrentMakersOneMakesThePortalKey", func(t *testing.T, s *bench) {
 		// The store may be shared, so another subtest or run may have made it.
-		got := make([][]byte, 8)
+		got := make([]auth.PortalKey, 8)
 		for _, err := range race(len(got), func(i int) (err error) {
-			got[i], err = s.PortalSecret(t.Context(), bytes.Repeat([]byte{byte(i), 0xff}, 16))
+			fresh := auth.PortalKey{Public: bytes.Repeat([]byte{byte(i), 0xff}, 16), Sealed: bytes.Repeat([]byte{0, byte(i)}, 100)}
+			got[i], err = s.PortalKey(t.Context(), &fresh)
 			return err
 		}) {
 			if err != nil {
 				t.Error(err)
 			}
 		}
-		later, err := s.PortalSecret(t.Context(), nil)
-		if err != nil || len(later) == 0 {
-			t.Fatalf("later: %d bytes, error %v", len(later), err)
+		later, err := s.PortalKey(t.Context(), nil)
+		if err != nil || len(later.Public) != 32 || len(later.Sealed) != 200 || later.Public[0] != later.Sealed[1] {
+			t.Fatalf("later: %+v, error %v", later, err)
 		}
-		for _, secret := range got {
-			expect(t, "secret", later, secret)
+		for _, key := range got {
+			expect(t, "key", later, key)
 		}
 	}},
 }

@@ -177,7 +177,8 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 		Now: time.Now, Sleep: ingest.Sleep, Log: log,
 	})
 	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
-	callers := auth.New(auth.Config{Store: store, Admin: auth.DigestOf(key), Now: time.Now})
+	admin := auth.DigestOf(key)
+	callers := auth.New(auth.Config{Store: store, Admin: admin, Now: time.Now})
 	demo := newDemo(endpoints, url)
 	mux := http.NewServeMux()
 	mux.Handle("/demo", demo)
@@ -188,7 +189,9 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 		api.Manage{
 			Registry: endpoints, History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
-			Keyring:  keyring.New(keyring.Config{Store: store, Tenants: store, Auth: callers, Trail: trail}),
+			Keyring: keyring.New(keyring.Config{
+				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: admin, Trail: trail,
+			}),
 		},
 	))
 	return &relay{
