@@ -32,9 +32,7 @@ func TestADeadEndpointIsLeftAloneAndAllArrivesOnceItIsBack(t *testing.T) {
 	}
 
 	h.answers(status(200))
-	// With this short a schedule a sweeper that comes once a minute comes late:
-	// what was on hold for too long is a dead letter by then.
-	redriveUntil(t, func() (bool, string) {
+	eventually(t, patience, func() (bool, string) {
 		delivered := as[page[delivery]](t, n.get(t, n.at("/deliveries?endpoint=%s&status=delivered&limit=250", e.ID))).Data
 		return len(delivered) == before+during, fmt.Sprintf("%d of %d delivered", len(delivered), before+during)
 	})
@@ -50,19 +48,12 @@ func TestADeadEndpointIsLeftAloneAndAllArrivesOnceItIsBack(t *testing.T) {
 }
 
 // awaitOnHold returns once all deliveries to the endpoint are on hold, but for
-// one that may be probing. A deployment's sweeper comes once a minute, and this
-// short a schedule keeps nothing on hold for that long: there it is enough that
-// the rest was given up.
+// one that may be probing.
 func (n tenant) awaitOnHold(t *testing.T, endpointID string, all int) {
 	t.Helper()
 	eventually(t, patience, func() (bool, string) {
-		count := 0
-		for _, state := range []string{"parked", "dead"} {
-			if state == "parked" || relay.deployed {
-				count += len(as[page[delivery]](t, n.get(t, n.at("/deliveries?endpoint=%s&status=%s&limit=250", endpointID, state))).Data)
-			}
-		}
-		return count >= all-1, fmt.Sprintf("%d of %d on hold", count, all)
+		parked := as[page[delivery]](t, n.get(t, n.at("/deliveries?endpoint=%s&status=parked&limit=250", endpointID))).Data
+		return len(parked) >= all-1, fmt.Sprintf("%d of %d on hold", len(parked), all)
 	})
 }
 

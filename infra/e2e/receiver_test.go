@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
@@ -62,6 +63,9 @@ type hook struct {
 	secrets  []string
 	script   []answer
 	arrivals []arrival
+	// decide, when set, answers instead of the script. Earlier are the event's
+	// arrivals before this one.
+	decide func(a arrival, earlier int) answer
 }
 
 // answer is how a hook answers one request; the zero answer is 200.
@@ -113,6 +117,10 @@ type arrival struct {
 	body   []byte
 	// failure says why no trusted key verifies it; nil when one does.
 	failure error
+	// answered is the status of the answer, 0 while there is none.
+	answered int
+	// cut: the relay broke off while it waited for the answer.
+	cut bool
 }
 
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -124,26 +132,16 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
 		a.failure = fmt.Errorf("%s with Content-Type %q", r.Method, r.Header.Get("Content-Type"))
 	}
-	h.mu.Lock()
-	if a.failure == nil {
-		a.failure = a.verifyAny(h.secrets)
-	}
-	h.arrivals = append(h.arrivals, a)
-	var next answer
-	if len(h.script) > 0 {
-		next = h.script[0]
-	}
-	if len(h.script) > 1 {
-		h.script = h.script[1:]
-	}
-	h.mu.Unlock()
-
+	index, next := h.note(a)
 	if next.hold != nil {
 		select {
 		case <-next.hold:
 		case <-h.over:
 		case <-r.Context().Done():
 		}
+	}
+	if !h.noteAnswer(index, next.status, r.Context().Err() != nil) {
+		return
 	}
 	for name, value := range next.header {
 		w.Header().Set(name, value)
@@ -154,11 +152,48 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, next.body)
 }
 
+// note adds an arrival, and returns its place and how to answer it.
+func (h *hook) note(a arrival) (index int, next answer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a.failure == nil {
+		a.failure = a.verifyAny(h.secrets)
+	}
+	if h.decide != nil {
+		earlier := 0
+		for _, other := range h.arrivals {
+			if other.id == a.id {
+				earlier++
+			}
+		}
+		next = h.decide(a, earlier)
+	} else if len(h.script) > 0 {
+		next = h.script[0]
+	}
+	h.arrivals = append(h.arrivals, a)
+	if len(h.script) > 1 {
+		h.script = h.script[1:]
+	}
+	return len(h.arrivals) - 1, next
+}
+
+// noteAnswer adds how the arrival was answered, and reports whether anybody
+// hears the answer.
+func (h *hook) noteAnswer(index, status int, cut bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := &h.arrivals[index]
+	if a.cut = cut; !cut {
+		a.answered = cmp.Or(status, http.StatusOK)
+	}
+	return !cut
+}
+
 // got returns the arrivals so far.
 func (h *hook) got() []arrival {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clip(h.arrivals)
+	return slices.Clone(h.arrivals) // those not answered yet still change
 }
 
 // await waits for n arrivals and returns them all. It fails the test when one

@@ -6,6 +6,7 @@ cache=$root/.cache/localstack
 sam_bin=$root/.cache/sam/bin
 pidfile=$cache/localstack.pid
 log=$cache/localstack.log
+endpoint_file=$cache/function-endpoint # see hostmode/executor.py
 port=4566
 endpoint=http://127.0.0.1:$port
 

@@ -33,6 +33,6 @@ overrides="$configured Architecture=$architecture AdminKeySha256=$key_sha256"
 
 "$sam_bin/sam" build --config-env localstack --parameter-overrides "$overrides"
 "$sam_bin/sam" deploy --config-env localstack --parameter-overrides "$overrides"
-RELAY_ADMIN_KEY=$key "$sam_bin/python" "$here/stack_env.py" webhook-relay-local >"$cache/stack.env"
+RELAY_ADMIN_KEY=$key "$sam_bin/python" "$here/stack_env.py" webhook-relay-local "$endpoint_file" >"$cache/stack.env"
 
 sed -n 's/^RELAY_E2E_URL=//p' "$cache/stack.env"

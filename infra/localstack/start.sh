@@ -13,7 +13,7 @@ fi
 [[ -x $cache/venv/bin/python ]] || die "not installed: run infra/localstack/install.sh first"
 port_taken && die "port $port is in use by something else; LocalStack needs it"
 
-rm -rf "$cache/state" "$cache/tmp" "$cache/logs" "$cache/stack.env"
+rm -rf "$cache/state" "$cache/tmp" "$cache/logs" "$cache/stack.env" "$endpoint_file"
 mkdir -p "$cache/state" "$cache/tmp" "$cache/logs"
 
 # A clean environment: what the caller has set for real AWS must not reach LocalStack or the functions.

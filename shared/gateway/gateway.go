@@ -10,15 +10,26 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Serve returns a Lambda handler that answers through h. It fails only on an
-// event it cannot read, which API Gateway answers with 502.
+// reserve is kept of each invocation for the answer when a service hangs: of one
+// that is cut off, API Gateway says 502 and nothing else, and its process is lost.
+const reserve = 2 * time.Second
+
+// Serve returns a Lambda handler that answers through h, whose requests end
+// before the invocation does. It fails only on an event it cannot read, which
+// API Gateway answers with 502.
 func Serve(h http.Handler) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+			defer cancel()
+		}
 		request, err := newRequest(ctx, event)
 		if err != nil {
 			return events.APIGatewayProxyResponse{}, err

@@ -1,11 +1,13 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -75,6 +77,23 @@ func TestRequest(t *testing.T) {
 			t.Fatal("no error")
 		}
 	})
+}
+
+// A function that is cut off answers nothing, so its requests end before.
+func TestARequestEndsBeforeItsInvocation(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(time.Minute)
+	ctx, cancel := context.WithDeadline(t.Context(), end)
+	defer cancel()
+	_, err := gateway.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		deadline, ok := r.Context().Deadline()
+		if spare := end.Sub(deadline); !ok || spare < time.Second || spare > 5*time.Second {
+			t.Errorf("the request ends %s before the invocation", spare)
+		}
+	}))(ctx, events.APIGatewayProxyRequest{Path: "/", HTTPMethod: "GET"})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestResponse(t *testing.T) {

@@ -9,7 +9,7 @@ from hostmode import dynamodb, executor, polling
 
 cache = Path(os.environ["HOSTMODE_CACHE"])
 
-executor.install(log_folder=cache / "logs")
+executor.install(log_folder=cache / "logs", endpoint_file=cache / "function-endpoint")
 dynamodb.install(jar_folder=cache / "dynamodb")
 polling.install()
 main()

@@ -25,6 +25,8 @@ _INHERITED = ("PATH", "HOME", "TMPDIR")
 
 class ProcessExecutor(RuntimeExecutor):
     log_folder: Path
+    # Where it exists, it holds the address by which functions started from then on reach AWS: a test's proxy.
+    endpoint_file: Path
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:
         super().__init__(id, function_version)
@@ -83,7 +85,10 @@ class ProcessExecutor(RuntimeExecutor):
         """Starts the process and waits until it polls for work. Returns the error Lambda would, if it does not."""
         self.stop()
         log_file = self.log_folder / f"{self.function_version.id.function_name}.log"
-        process = FunctionProcess(Path(self._env["LAMBDA_TASK_ROOT"]), self._env, log_file)
+        env = self._env
+        if self.endpoint_file.is_file():
+            env = {**env, "AWS_ENDPOINT_URL": self.endpoint_file.read_text().strip()}
+        process = FunctionProcess(Path(env["LAMBDA_TASK_ROOT"]), env, log_file)
         self._process = process
         match process.next_event(time.time() + _INIT_SECONDS):
             case Idle():
@@ -134,9 +139,10 @@ class ProcessExecutor(RuntimeExecutor):
         pass
 
 
-def install(log_folder: Path) -> None:
+def install(log_folder: Path, endpoint_file: Path) -> None:
     log_folder.mkdir(parents=True, exist_ok=True)
     ProcessExecutor.log_folder = log_folder
+    ProcessExecutor.endpoint_file = endpoint_file
     # The only executor LocalStack knows is this plugin's, so its plugin loads ours.
     DockerRuntimeExecutorPlugin.load = lambda *_: ProcessExecutor  # type: ignore[method-assign]
 
