@@ -22,14 +22,16 @@ need() {
   return 1
 }
 
-# on_stack runs the end-to-end suite on the stack deployed to LocalStack.
+# on_stack runs the end-to-end suite on the stack deployed to LocalStack, and then does that harm.
 on_stack() {
-  step "end to end, on the deployed stack"
   (
     set -a
     # shellcheck source=/dev/null
     source .cache/localstack/stack.env
-    go test -count=1 -timeout 20m ./infra/e2e
+    step "end to end, on the deployed stack"
+    go test -count=1 -timeout 20m -skip '^TestStack' ./infra/e2e
+    step "the deployed stack under faults"
+    go test -count=1 -timeout 20m -run '^TestStack' -v ./infra/e2e
   )
 }
 

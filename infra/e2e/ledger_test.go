@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -107,7 +106,7 @@ func (l *ledger) load(t testing.TB, eventType string, events int) {
 // 202 has to be a failure that says so.
 func (l *ledger) place(t testing.TB, eventType string) {
 	key := randomName("intent")
-	for deadline := time.Now().Add(patience); ; {
+	over, last := poll(patience, func() (bool, string) {
 		down := l.down.Load()
 		r, err := l.try(http.MethodPost, l.at("/events"), eventBody(eventType, `"`+key+`"`),
 			header("Idempotency-Key", key), undocumented)
@@ -118,20 +117,28 @@ func (l *ledger) place(t testing.TB, eventType string) {
 		switch {
 		case err != nil:
 			t.Error(err)
-			return
+			return true, ""
 		case r.status == http.StatusAccepted:
 			l.enter(t, eventType, r, down != 0 && down == l.down.Load())
-			return
-		case r.status < 500 || time.Now().After(deadline):
+			return true, ""
+		case r.status < http.StatusInternalServerError:
 			t.Errorf("an event was answered %s", r)
-			return
+			return true, ""
 		}
-		l.mu.Lock()
-		l.turnedAway[r.status]++
-		if explained {
-			l.explained++
-		}
-		l.mu.Unlock()
+		l.turnAway(r.status, explained)
+		return false, r.String()
+	})
+	if !over {
+		t.Errorf("an event was not accepted within %s, but answered %s", patience, last)
+	}
+}
+
+func (l *ledger) turnAway(status int, explained bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turnedAway[status]++
+	if explained {
+		l.explained++
 	}
 }
 
