@@ -46,7 +46,7 @@ func idsOf[T any](items []T, id func(T) string) []string {
 func TestAListHoldsEachItemOnceWhateverTheLimit(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
-	fine, failing := newHook(t), newHook(t, status(400))
+	fine, failing := newHook(t), newHook(t, answer{status: 503, header: map[string]string{"Retry-After": "3"}})
 	fineEndpoint := n.subscribe(t, fine)
 	failingEndpoint := n.subscribe(t, failing, "a.*")
 	const events = 17
@@ -62,6 +62,8 @@ func TestAListHoldsEachItemOnceWhateverTheLimit(t *testing.T) {
 	slices.Reverse(newestFirst)
 	slices.Reverse(toBoth)
 	fine.await(t, events)
+	failing.await(t, len(toBoth))
+	n.change(t, failingEndpoint.ID, map[string]any{"state": "disabled"}) // so all are dead, however often others redrive
 
 	for _, limit := range limits {
 		t.Run(fmt.Sprintf("EventsNewestFirst/%d", limit), func(t *testing.T) {

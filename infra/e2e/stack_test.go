@@ -3,12 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -110,8 +110,12 @@ func (s stack) kill(t testing.TB, function string) int {
 	t.Helper()
 	pids := s.processes(t, function)
 	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Errorf("kill process %d of %s%s: %v", pid, s.name, function, err)
+		process, err := os.FindProcess(pid)
+		if err == nil {
+			err = process.Kill()
+		}
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Errorf("kill process %d: %v", pid, err)
 		}
 	}
 	eventually(t, patience, func() (bool, string) {
