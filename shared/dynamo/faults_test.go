@@ -188,7 +188,7 @@ func TestErrorsOfDynamoDBAreReturned(t *testing.T) {
 	f := newFake(t, always(400, exception("AccessDeniedException", "")))
 	d, ctx := newDelivery(), t.Context()
 	for name, err := range map[string]error{
-		"PutEvents":      f.PutEvents(ctx, []webhook.Event{webhook.Event{Tenant: "acme", Ref: d.Event}}),
+		"PutEvents":      f.PutEvents(ctx, []webhook.Event{{Tenant: "acme", Ref: d.Event}}),
 		"MarkUnsent":     f.MarkUnsent(ctx, "acme", d.Event),
 		"SaveDelivery":   f.SaveDelivery(ctx, d),
 		"Claim":          second(f.Claim(ctx, ingest.Claim{Tenant: "acme", Key: "key:k"})),

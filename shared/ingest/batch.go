@@ -62,9 +62,10 @@ func (in *Ingester) prepareAll(ctx context.Context, requests []Request, indexes 
 	var group sync.WaitGroup
 	for _, i := range indexes {
 		slots <- struct{}{}
+		fresh := in.newPlace() // in order, so that lists show the batch as it was sent
 		group.Go(func() {
 			defer func() { <-slots }()
-			all[i], outcomes[i].Err = in.prepare(ctx, requests[i], endpoints)
+			all[i], outcomes[i].Err = in.prepare(ctx, requests[i], fresh, endpoints)
 		})
 	}
 	group.Wait()

@@ -100,7 +100,7 @@ func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	p, err := in.prepare(ctx, r, endpoints)
+	p, err := in.prepare(ctx, r, in.newPlace(), endpoints)
 	if err != nil || p.settled {
 		return p.accepted, err
 	}
@@ -116,12 +116,21 @@ type prepared struct {
 	accepted Accepted
 }
 
-// prepare claims the request's names and builds its event, as new or as an
-// earlier request with the same names left it.
-func (in *Ingester) prepare(ctx context.Context, r Request, endpoints []webhook.Endpoint) (prepared, error) {
+// place is where an event is kept if it is new, and since when.
+type place struct {
+	ref webhook.EventRef
+	at  time.Time
+}
+
+func (in *Ingester) newPlace() place {
 	now := in.Now().Truncate(time.Millisecond)
-	ref := in.IDs.EventRef(now)
-	claims, winner, err := in.claim(ctx, r, ref, now)
+	return place{in.IDs.EventRef(now), now}
+}
+
+// prepare claims the request's names and builds its event, as new at fresh or as
+// an earlier request with the same names left it.
+func (in *Ingester) prepare(ctx context.Context, r Request, fresh place, endpoints []webhook.Endpoint) (prepared, error) {
+	claims, winner, err := in.claim(ctx, r, fresh.ref, fresh.at)
 	if err != nil {
 		return prepared{}, err
 	}
@@ -130,8 +139,8 @@ func (in *Ingester) prepare(ctx context.Context, r Request, endpoints []webhook.
 		before, err := in.repeat(ctx, r.Tenant, winner.Ref)
 		return prepared{settled: true, accepted: before}, err
 	}
-	p := prepared{event: in.event(r, winner.Ref, endpoints, now), claims: claims}
-	if winner.Ref != ref {
+	p := prepared{event: in.event(r, winner.Ref, endpoints, fresh.at), claims: claims}
+	if winner.Ref != fresh.ref {
 		p.event, err = in.resume(ctx, p.event)
 	}
 	return p, err

@@ -17,8 +17,9 @@ import (
 const (
 	// DefaultLinkLifetime is how long a portal link works when nobody says.
 	DefaultLinkLifetime = time.Hour
-	// MinLinkLifetime and MaxLinkLifetime bound what may be said.
+	// MinLinkLifetime is the shortest that may be said.
 	MinLinkLifetime = time.Minute
+	// MaxLinkLifetime is the longest.
 	MaxLinkLifetime = 24 * time.Hour
 )
 
