@@ -109,10 +109,10 @@ func viewHealth(h webhook.Health) healthView {
 // headersView shows which headers are sent. Their values hide themselves.
 type headersView map[string]webhook.HeaderValue
 
-func viewHeaders(headers []webhook.Header) headersView {
-	view := make(headersView, len(headers))
-	for _, h := range headers {
-		view[h.Name] = h.Value
+func viewHeaders(headers webhook.SealedHeaders) headersView {
+	view := make(headersView, len(headers.Names))
+	for _, name := range headers.Names {
+		view[name] = "" // shown as every value is
 	}
 	return view
 }

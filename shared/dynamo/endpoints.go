@@ -22,7 +22,8 @@ const (
 	endpointState       = "s"
 	endpointReason      = "r" // why it is disabled
 	endpointScheme      = "sc"
-	endpointHeaders     = "hd" // map from name to value
+	endpointHeaderNames = "hk" // joined by commas, which they cannot hold
+	endpointHeaders     = "hv" // sealed
 	endpointSecrets     = "k"  // list of maps of the three below
 	endpointCreated     = "a"
 	endpointUpdated     = "m"
@@ -169,9 +170,8 @@ func encodeEndpoint(e webhook.Endpoint) item {
 	row.setTime(endpointCreated, e.CreatedAt)
 	row.setTime(endpointUpdated, e.UpdatedAt)
 	row.setNum(attrRev, e.Rev)
-	if len(e.Headers) > 0 {
-		row[endpointHeaders] = encodeHeaders(e.Headers)
-	}
+	row.setStr(endpointHeaderNames, joinStrings(e.Headers.Names))
+	row.setBytes(endpointHeaders, e.Headers.Sealed)
 	if len(e.Secrets) > 0 {
 		row[endpointSecrets] = encodeSecrets(e.Secrets)
 	}
@@ -246,27 +246,6 @@ func (s *Store) SaveHealth(ctx context.Context, tenant webhook.TenantID, id webh
 	return nil
 }
 
-func encodeHeaders(headers []webhook.Header) types.AttributeValue {
-	values := make(item, len(headers))
-	for _, h := range headers {
-		values[h.Name] = strValue(string(h.Value))
-	}
-	return &types.AttributeValueMemberM{Value: values}
-}
-
-func decodeHeaders(v types.AttributeValue) []webhook.Header {
-	m, ok := v.(*types.AttributeValueMemberM)
-	if !ok {
-		return nil
-	}
-	headers := make([]webhook.Header, 0, len(m.Value))
-	for name := range m.Value {
-		headers = append(headers, webhook.Header{Name: name, Value: webhook.HeaderValue(item(m.Value).str(name))})
-	}
-	webhook.SortHeaders(headers)
-	return headers
-}
-
 func encodeSecrets(secrets []webhook.Secret) types.AttributeValue {
 	list := make([]types.AttributeValue, 0, len(secrets))
 	for _, secret := range secrets {
@@ -296,7 +275,7 @@ func decodeEndpoint(tenant webhook.TenantID, row item) webhook.Endpoint {
 		EventTypes:     splitStrings[webhook.Pattern](row.str(endpointTypes)),
 		State:          webhook.EndpointState(row.str(endpointState)),
 		DisabledReason: webhook.Reason(row.str(endpointReason)),
-		Headers:        decodeHeaders(row[endpointHeaders]),
+		Headers:        webhook.SealedHeaders{Names: splitStrings[string](row.str(endpointHeaderNames)), Sealed: row.bytes(endpointHeaders)},
 		Scheme:         webhook.Scheme(row.str(endpointScheme)),
 		Secrets:        decodeSecrets(row[endpointSecrets]),
 		CreatedAt:      row.time(endpointCreated),

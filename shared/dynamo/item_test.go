@@ -194,7 +194,7 @@ func TestEndpointRoundTrip(t *testing.T) {
 		"Full": {
 			Tenant: "t", ID: "EP-1_x", URL: "https://example.com/?a=b,c", Description: "a, b\nü",
 			EventTypes: []webhook.Pattern{"a.*", "*", "b.*.c"},
-			Headers:    []webhook.Header{{Name: "Authorization", Value: "Basic YQ=="}, {Name: "x-b", Value: "c, d"}},
+			Headers:    webhook.SealedHeaders{Names: []string{"Authorization", "x-b"}, Sealed: []byte("\x01\x00sealed")},
 			State:      webhook.EndpointDisabled, DisabledReason: webhook.ReasonHTTP410, Scheme: webhook.SchemeEd25519,
 			Secrets:   []webhook.Secret{{Sealed: []byte("b"), CreatedAt: at}, {Sealed: []byte("a"), CreatedAt: at, ExpiresAt: at.Add(time.Hour)}},
 			CreatedAt: at, UpdatedAt: at.Add(time.Minute), Rev: 12,

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -11,12 +12,12 @@ import (
 // setReceiver sets where deliveries go and what headers go with them. What is
 // nil stays as it is, and is not held against today's policy: an endpoint that
 // would be refused by now can still be renamed or disabled.
-func (r *Registry) setReceiver(e *webhook.Endpoint, to *string, headers []webhook.Header) error {
+func (r *Registry) setReceiver(ctx context.Context, e *webhook.Endpoint, to *string, headers []webhook.Header) error {
 	if to != nil {
 		if err := r.checkURL(*to); err != nil {
 			return err
 		}
-		if headers == nil && len(e.Headers) > 0 && !sameOrigin(e.URL, *to) {
+		if headers == nil && len(e.Headers.Names) > 0 && !sameOrigin(e.URL, *to) {
 			return &webhook.Invalid{Field: "headers", Reason: "must be given along with a url of another host or port: " +
 				"values that are not shown are not handed on to someone else; {} removes them"}
 		}
@@ -26,8 +27,11 @@ func (r *Registry) setReceiver(e *webhook.Endpoint, to *string, headers []webhoo
 		if err := webhook.CheckHeaders(headers); err != nil {
 			return err
 		}
-		webhook.SortHeaders(headers)
-		e.Headers = headers
+		sealed, err := r.Sealer.SealHeaders(ctx, e.Tenant, e.ID, headers)
+		if err != nil {
+			return fmt.Errorf("seal the headers of endpoint %s: %w", e.ID, err)
+		}
+		e.Headers = sealed
 	}
 	return nil
 }

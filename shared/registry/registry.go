@@ -81,7 +81,7 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	if err := check(e); err != nil {
 		return webhook.Endpoint{}, err
 	}
-	if err := r.setReceiver(&e, &n.URL, n.Headers); err != nil {
+	if err := r.setReceiver(ctx, &e, &n.URL, n.Headers); err != nil {
 		return webhook.Endpoint{}, err
 	}
 	secret, err := r.secretFor(ctx, e, n.Secret, now)
@@ -118,7 +118,7 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	entry := audit.Entry{Detail: c.detail()}
 	return r.update(ctx, tenant, endpoint, &entry, func(e *webhook.Endpoint) error {
 		entry.Action = audit.EndpointChanged
-		if err := r.setReceiver(e, c.URL, c.Headers); err != nil {
+		if err := r.setReceiver(ctx, e, c.URL, c.Headers); err != nil {
 			return err
 		}
 		if c.Description != nil {

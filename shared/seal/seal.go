@@ -43,6 +43,8 @@ type Purpose string
 const (
 	// Signing is that of the secrets that deliveries are signed with.
 	Signing Purpose = "signing"
+	// Sending is that of the headers that are sent along with deliveries.
+	Sending Purpose = "sending"
 	// Portal is that of the key that portal tokens are signed with.
 	Portal Purpose = "portal"
 )

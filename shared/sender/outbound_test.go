@@ -87,6 +87,16 @@ func newOutbound(t *testing.T, policy safedial.Policy) outbound {
 	return outbound{s, endpoint}
 }
 
+// seal seals headers for the endpoint.
+func (o outbound) seal(t *testing.T, headers []webhook.Header) webhook.SealedHeaders {
+	t.Helper()
+	sealed, err := o.Sealer.SealHeaders(t.Context(), o.endpoint.Tenant, o.endpoint.ID, headers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
 // sendTo makes one attempt.
 func sendTo(t *testing.T, o outbound, url string) webhook.Result {
 	o.endpoint.URL = url

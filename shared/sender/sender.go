@@ -42,7 +42,7 @@ type Sender struct {
 type Config struct {
 	// Policy says where it may connect.
 	Policy safedial.Policy
-	// Sealer opens the secrets that it signs with.
+	// Sealer opens the secrets that it signs with, and the headers it sends along.
 	Sealer *seal.Sealer
 	// Timeout bounds an attempt; 0: DefaultTimeout.
 	Timeout time.Duration
@@ -83,9 +83,9 @@ func newTransport(scheme string, policy safedial.Policy) *http.Transport {
 
 // Send signs e with the endpoint's active secrets and posts it once. When ctx
 // ends before the attempt's own timeout the result is Aborted. An error says that
-// the secrets cannot be opened now; then nothing was sent.
+// secrets or headers cannot be opened now; then nothing was sent.
 func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event) (webhook.Result, error) {
-	secrets, err := s.Sealer.Secrets(ctx, endpoint, s.Now())
+	unsealed, err := s.open(ctx, endpoint)
 	if errors.Is(err, seal.ErrBroken) {
 		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}, nil
 	}
@@ -95,7 +95,7 @@ func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 	started := s.Now()
 	attempt, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	result := s.post(attempt, endpoint, e, secrets, started)
+	result := s.post(attempt, endpoint, e, unsealed, started)
 	result.Duration = s.Now().Sub(started)
 	if !result.Delivered() && ctx.Err() != nil {
 		return webhook.Result{Aborted: true, Duration: result.Duration}, nil
@@ -103,8 +103,22 @@ func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 	return result, nil
 }
 
-func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event, secrets []signature.Secret, at time.Time) webhook.Result {
-	sig, err := signature.Sign(e.ID, at, e.Body, secrets)
+// opened is what was sealed of an endpoint.
+type opened struct {
+	secrets []signature.Secret
+	headers []webhook.Header
+}
+
+func (s *Sender) open(ctx context.Context, endpoint webhook.Endpoint) (o opened, err error) {
+	if o.secrets, err = s.Sealer.Secrets(ctx, endpoint, s.Now()); err != nil {
+		return opened{}, err
+	}
+	o.headers, err = s.Sealer.Headers(ctx, endpoint)
+	return o, err
+}
+
+func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.Event, unsealed opened, at time.Time) webhook.Result {
+	sig, err := signature.Sign(e.ID, at, e.Body, unsealed.secrets)
 	if err != nil {
 		return webhook.Result{Reason: webhook.ReasonBadSecret, Detail: err.Error()}
 	}
@@ -116,7 +130,7 @@ func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 	if err != nil {
 		return webhook.Result{Reason: webhook.ReasonBadURL, Detail: "the URL cannot be used for a request"}
 	}
-	for _, h := range endpoint.Headers {
+	for _, h := range unsealed.headers {
 		// Another release may have let pass what is reserved today.
 		if h.Reserved() == "" {
 			request.Header.Set(h.Name, string(h.Value))

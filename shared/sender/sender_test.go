@@ -86,14 +86,14 @@ func TestTheEndpointsHeadersAreSentBesideTheRelaysOwn(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }))
 	defer server.Close()
 	out := newOutbound(t, loopback)
-	out.endpoint.Headers = []webhook.Header{
+	out.endpoint.Headers = out.seal(t, []webhook.Header{
 		{Name: "Authorization", Value: "Bearer abc"},
 		{Name: "x-api_key", Value: "k\tl"},
 		// As if stored before these were reserved.
 		{Name: "webhook-id", Value: "forged"}, {Name: "Host", Value: "forged"}, {Name: "Content-Type", Value: "forged"},
 		{Name: "user-agent", Value: "forged"}, {Name: "Connection", Value: "forged"}, {Name: "Transfer-Encoding", Value: "chunked"},
 		{Name: "X-Forwarded-For", Value: "forged"},
-	}
+	})
 	got := sendTo(t, out, server.URL)
 	if !got.Delivered() {
 		t.Fatalf("got %+v", got)
@@ -112,6 +112,27 @@ func TestTheEndpointsHeadersAreSentBesideTheRelaysOwn(t *testing.T) {
 	}
 }
 
+// What lies in the store as headers is sent in the open, so nothing but what was
+// sealed as headers may lie there.
+func TestHeadersThatDoNotOpenAreAFailure(t *testing.T) {
+	t.Parallel()
+	receiver := answerPrivately(t, "127.0.0.1:0")
+	out := newOutbound(t, loopback)
+	sealed := out.seal(t, []webhook.Header{{Name: "Authorization", Value: "Bearer abc"}})
+	for rule, stored := range map[string][]byte{
+		"ASigningSecret": out.endpoint.Secrets[0].Sealed,
+		"Altered":        append(bytes.Clone(sealed.Sealed), 0),
+	} {
+		out.endpoint.Headers = webhook.SealedHeaders{Names: sealed.Names, Sealed: stored}
+		if got := sendTo(t, out, "http://"+receiver.Addr().String()); got.Reason != webhook.ReasonBadSecret || got.Detail == "" {
+			t.Errorf("%s: got %+v", rule, got)
+		}
+	}
+	if seen := receiver.calls(t); len(seen) > 0 {
+		t.Errorf("%d connections", len(seen))
+	}
+}
+
 // Another host would learn what one receiver was trusted with.
 func TestHeadersAreNotSentWhereARedirectLeads(t *testing.T) {
 	t.Parallel()
@@ -119,7 +140,7 @@ func TestHeadersAreNotSentWhereARedirectLeads(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler("http://"+elsewhere.Addr().String(), http.StatusPermanentRedirect))
 	defer server.Close()
 	out := newOutbound(t, loopback)
-	out.endpoint.Headers = []webhook.Header{{Name: "Authorization", Value: "Bearer abc"}}
+	out.endpoint.Headers = out.seal(t, []webhook.Header{{Name: "Authorization", Value: "Bearer abc"}})
 	sendTo(t, out, server.URL)
 	if seen := elsewhere.calls(t); len(seen) > 0 {
 		t.Errorf("%d connections", len(seen))

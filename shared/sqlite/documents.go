@@ -17,7 +17,8 @@ type endpointDoc struct {
 	EventTypes  []webhook.Pattern     `json:"types,omitempty"`
 	State       webhook.EndpointState `json:"state"`
 	Reason      webhook.Reason        `json:"reason,omitempty"`
-	Headers     []headerDoc           `json:"headers,omitempty"`
+	HeaderNames []string              `json:"header_names,omitempty"`
+	Headers     []byte                `json:"headers,omitempty"` // sealed
 	Scheme      webhook.Scheme        `json:"scheme"`
 	Secrets     []secretDoc           `json:"secrets,omitempty"`
 	CreatedAt   int64                 `json:"created"`
@@ -31,11 +32,6 @@ type healthDoc struct {
 	OpenedAt      int64 `json:"opened"`
 	OpenUntil     int64 `json:"until"`
 	Warned        int   `json:"warned,omitempty"`
-}
-
-type headerDoc struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
 }
 
 type secretDoc struct {
@@ -68,13 +64,9 @@ func encodeEndpoint(e webhook.Endpoint) string {
 	for i, secret := range e.Secrets {
 		secrets[i] = secretDoc{secret.Sealed, millis(secret.CreatedAt), millis(secret.ExpiresAt)}
 	}
-	headers := make([]headerDoc, len(e.Headers))
-	for i, h := range e.Headers {
-		headers[i] = headerDoc{h.Name, string(h.Value)}
-	}
 	return encode(endpointDoc{
 		URL: e.URL, Description: e.Description, EventTypes: e.EventTypes, State: e.State, Reason: e.DisabledReason,
-		Headers: headers, Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
+		HeaderNames: e.Headers.Names, Headers: e.Headers.Sealed, Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
 	})
 }
 
@@ -87,9 +79,7 @@ func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 	e.URL, e.Description, e.EventTypes = doc.URL, doc.Description, doc.EventTypes
 	e.State, e.DisabledReason, e.Scheme = doc.State, doc.Reason, doc.Scheme
 	e.CreatedAt, e.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)
-	for _, h := range doc.Headers {
-		e.Headers = append(e.Headers, webhook.Header{Name: h.Name, Value: webhook.HeaderValue(h.Value)})
-	}
+	e.Headers = webhook.SealedHeaders{Names: doc.HeaderNames, Sealed: doc.Headers}
 	for _, secret := range doc.Secrets {
 		e.Secrets = append(e.Secrets, webhook.Secret{
 			Sealed: secret.Sealed, CreatedAt: instant(secret.CreatedAt), ExpiresAt: instant(secret.ExpiresAt),

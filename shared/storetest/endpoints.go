@@ -73,7 +73,7 @@ var endpointRules = []rule{
 
 	{"AnUpdateReplacesTheHeaders", func(t *testing.T, s *bench) {
 		e := s.create(s.endpoint("ep"))
-		for _, headers := range [][]webhook.Header{{{Name: "X-Other", Value: "1"}}, nil} {
+		for _, headers := range []webhook.SealedHeaders{{Names: []string{"X-Other"}, Sealed: []byte("\x00other")}, {}} {
 			e.Headers = headers
 			if err := s.UpdateEndpoint(t.Context(), e); err != nil {
 				t.Fatal(err)

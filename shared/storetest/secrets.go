@@ -41,20 +41,27 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 		Store: store, Sealer: sealer, IDs: s.ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: s.clock.Now,
 	})
 
-	// The second post fails; the last delivery finds a secret that does not open.
+	// The second post fails; the last deliveries find what does not open.
 	var posts atomic.Int64
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	credential := webhook.HeaderValue("Bearer " + hex.EncodeToString(random(16)))
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != string(credential) {
+			t.Errorf("arrived with %q", r.Header.Get("Authorization"))
+		}
 		if posts.Add(1) == 2 {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	}))
 	t.Cleanup(receiver.Close)
 	own := signature.Secret("whsec_" + base64.StdEncoding.EncodeToString(random(24)))
-	e, err := endpoints.CreateEndpoint(ctx, s.tenant, registry.NewEndpoint{ID: "ep", URL: receiver.URL, Secret: own})
+	headers := []webhook.Header{{Name: "Authorization", Value: credential}}
+	e, err := endpoints.CreateEndpoint(ctx, s.tenant, registry.NewEndpoint{ID: "ep", URL: receiver.URL, Secret: own, Headers: headers})
 	must(t, err)
 	e, err = endpoints.RotateSecret(ctx, s.tenant, e.ID, registry.Rotation{})
 	must(t, err)
 	other, err := endpoints.CreateEndpoint(ctx, s.tenant, registry.NewEndpoint{ID: "ed", URL: receiver.URL, Scheme: webhook.SchemeEd25519})
+	must(t, err)
+	other, err = endpoints.ChangeEndpoint(ctx, s.tenant, other.ID, registry.EndpointChange{Headers: headers})
 	must(t, err)
 	secrets, err := sealer.Secrets(ctx, e, s.clock.Now())
 	must(t, err)
@@ -93,9 +100,17 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 		t.Fatalf("an altered secret makes %+v", d.Attempts[0])
 	}
 
-	stored, sealed := dump(), e.Secrets[0].Sealed
-	if !bytes.Contains(stored, sealed) && !bytes.Contains(stored, []byte(base64.StdEncoding.EncodeToString(sealed))) {
-		t.Fatal("what is sealed is not found either, so the search proves nothing")
+	other.Headers.Sealed[len(other.Headers.Sealed)-1] ^= 1
+	must(t, store.UpdateEndpoint(ctx, other))
+	if d := deliver(other.ID, webhook.Retrying); d.Attempts[0].Reason != webhook.ReasonBadSecret {
+		t.Fatalf("an altered header makes %+v", d.Attempts[0])
+	}
+
+	stored := dump()
+	for _, sealed := range [][]byte{e.Secrets[0].Sealed, e.Headers.Sealed} {
+		if !bytes.Contains(stored, sealed) && !bytes.Contains(stored, []byte(base64.StdEncoding.EncodeToString(sealed))) {
+			t.Fatal("what is sealed is not found either, so the search proves nothing")
+		}
 	}
 	for where, text := range map[string][]byte{"the store": stored, "the log": log.Bytes()} {
 		for _, secret := range append(secrets, private...) {
@@ -103,6 +118,11 @@ func NoSecretIsStored(t *testing.T, store StoreUnderTest, dump func() []byte) {
 				if bytes.Contains(text, plain) {
 					t.Errorf("%s holds a secret, %s", where, form)
 				}
+			}
+		}
+		for _, plain := range []string{string(credential), base64.StdEncoding.EncodeToString([]byte(credential))} {
+			if bytes.Contains(text, []byte(plain)) {
+				t.Errorf("%s holds the value of a header, as %s", where, plain)
 			}
 		}
 	}

@@ -132,7 +132,7 @@ func (s *bench) endpoint(name webhook.EndpointID) webhook.Endpoint {
 	return webhook.Endpoint{
 		Tenant: s.tenant, ID: name, URL: "https://example.com/hooks?a=1&b=<2>", Description: "Größe \"M\"",
 		EventTypes: []webhook.Pattern{"invoice.*", "user.created"}, State: webhook.EndpointEnabled, Scheme: webhook.SchemeHMAC,
-		Headers: []webhook.Header{{Name: "Authorization", Value: "Bearer a=\"b\", c"}, {Name: "X-Api_Key.1", Value: "k\t<1>"}},
+		Headers: webhook.SealedHeaders{Names: []string{"Authorization", "X-Api_Key.1|~"}, Sealed: []byte("\x01\xffsealed\x00")},
 		Secrets: []webhook.Secret{
 			{Sealed: []byte("\x01\x00new"), CreatedAt: now.Add(-time.Hour).Add(5 * time.Millisecond)},
 			{Sealed: []byte("\xffold\x00"), CreatedAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(24*time.Hour + 3*time.Millisecond)},

@@ -42,8 +42,8 @@ type Endpoint struct {
 	// code of the answer that disabled it.
 	DisabledReason Reason
 	Scheme         Scheme
-	// Headers are sent with each delivery, sorted by name.
-	Headers []Header
+	// Headers are sent with each delivery.
+	Headers SealedHeaders
 	// Secrets sign each delivery, newest first; all that have not expired are used.
 	Secrets   []Secret
 	CreatedAt time.Time

@@ -1,9 +1,6 @@
 package webhook
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Header is a request header that an endpoint's owner has sent along with every
 // delivery, such as a receiver's API key.
@@ -11,6 +8,15 @@ type Header struct {
 	// Name is as the owner wrote it; its case means nothing.
 	Name  string
 	Value HeaderValue
+}
+
+// SealedHeaders are headers as they are stored: the names for everyone to see,
+// and the headers sealed (package seal).
+type SealedHeaders struct {
+	// Names are sorted.
+	Names []string
+	// Sealed holds names and values; empty when there are none.
+	Sealed []byte
 }
 
 // HeaderValue may be a credential, and which ones are is not to be told from
@@ -126,9 +132,4 @@ func isToken(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 	})
-}
-
-// SortHeaders puts headers in the order in which they are stored.
-func SortHeaders(headers []Header) {
-	slices.SortFunc(headers, func(a, b Header) int { return strings.Compare(a.Name, b.Name) })
 }

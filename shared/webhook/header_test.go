@@ -92,16 +92,16 @@ func TestAHeaderThatPassesStaysOnItsLine(t *testing.T) {
 func TestAValueIsNeitherPrintedNorLoggedNorMarshalled(t *testing.T) {
 	t.Parallel()
 	const value = "s3cr3t-value"
-	endpoint := webhook.Endpoint{Headers: []webhook.Header{{Name: "Authorization", Value: value}}}
+	headers := []webhook.Header{{Name: "Authorization", Value: value}}
 	var logged bytes.Buffer
 	for _, handler := range []slog.Handler{slog.NewJSONHandler(&logged, nil), slog.NewTextHandler(&logged, nil)} {
-		slog.New(handler).Info("endpoint", "endpoint", endpoint, "header", endpoint.Headers[0], "value", endpoint.Headers[0].Value)
+		slog.New(handler).Info("headers", "headers", headers, "header", headers[0], "value", headers[0].Value)
 	}
-	marshalled, err := json.Marshal(endpoint)
+	marshalled, err := json.Marshal(headers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := []string{logged.String(), string(marshalled), fmt.Sprint(endpoint), fmt.Sprintf("%+v %#v", endpoint, endpoint)}
+	texts := []string{logged.String(), string(marshalled), fmt.Sprint(headers), fmt.Sprintf("%+v %#v", headers, headers)}
 	for _, text := range texts {
 		if !strings.Contains(text, "Authorization") || strings.Contains(text, value) {
 			t.Errorf("shows the value, or no header at all: %s", text)
