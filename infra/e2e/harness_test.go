@@ -51,8 +51,15 @@ func runAll(m *testing.M) int {
 		relay.deployed = true
 		patience = 3 * time.Minute
 		runSideBySide(8)
+		calls, err := recordCalls()
+		if err != nil {
+			return complain(err)
+		}
 		code := m.Run()
 		if code == 0 {
+			if err := calls.compare(); err != nil {
+				return complain(err)
+			}
 			// The endpoints of dead letters are gone by now, so this ends them.
 			_, _ = relay.try(http.MethodPost, "/v1/dead-letters/redrive", nil)
 		}

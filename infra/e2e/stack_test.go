@@ -94,13 +94,20 @@ func (s stack) hideFor(t testing.TB, timeout time.Duration) {
 // reroute lets all functions reach AWS by way of url until the test ends.
 func (s stack) reroute(t testing.TB, url string) {
 	t.Helper()
-	t.Cleanup(func() {
-		_ = os.Remove(s.endpointFile)
-		s.kill(t, anyFunction)
-	})
-	if err := os.WriteFile(s.endpointFile, []byte(url), 0o600); err != nil {
+	before, err := os.ReadFile(s.endpointFile) // see recordCalls
+	if err != nil {
 		t.Fatal(err)
 	}
+	lead := func(to []byte) {
+		if err := os.WriteFile(s.endpointFile, to, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		lead(before)
+		s.kill(t, anyFunction)
+	})
+	lead([]byte(url))
 	s.kill(t, anyFunction) // who runs already reads no file
 }
 
@@ -130,20 +137,30 @@ func (s stack) kill(t testing.TB, function string) int {
 	return len(pids)
 }
 
-// processes finds a function's processes, as Linux shows them.
-func (s stack) processes(t testing.TB, function string) (pids []int) {
+// processes finds a function's processes.
+func (s stack) processes(t testing.TB, function string) []int {
 	t.Helper()
+	pids, err := processesOf(s.name + "-" + function)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pids
+}
+
+// processesOf finds the processes of functions whose names begin with prefix, as
+// Linux shows them.
+func processesOf(prefix string) (pids []int, err error) {
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil || len(folders) == 0 {
-		t.Fatal("the functions' processes are found in /proc, and this system has none")
+		return nil, errors.New("the functions' processes are found in /proc, and this system has none")
 	}
 	for _, folder := range folders {
 		pid, _ := strconv.Atoi(filepath.Base(folder))
-		if runs(pid, s.name+"-"+function) {
+		if runs(pid, prefix) {
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, nil
 }
 
 // runs reports whether the process is a function's whose name begins with

@@ -98,10 +98,10 @@ func list(node yaml.Node) []*yaml.Node {
 }
 
 // logical reduces !GetAtt X.Arn, !Ref X and !Sub '${X.Arn}/rest' to "X" or "X/rest",
-// and leaves what is none of them. Of an !If it takes the last alternative: the resource that the template makes.
+// and leaves what is none of them. Of an !If it takes the first alternative.
 func logical(node yaml.Node) string {
 	if node.Tag == "!If" && len(node.Content) == 3 {
-		return logical(*node.Content[2])
+		return logical(*node.Content[1])
 	}
 	text := strings.NewReplacer("${", "", "}", "").Replace(node.Value)
 	return strings.Replace(text, ".Arn", "", 1)

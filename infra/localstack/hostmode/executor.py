@@ -25,7 +25,8 @@ _INHERITED = ("PATH", "HOME", "TMPDIR")
 
 class ProcessExecutor(RuntimeExecutor):
     log_folder: Path
-    # Where it exists, it holds the address by which functions started from then on reach AWS: a test's proxy.
+    # Where it exists, it holds the address by which functions started from then on reach AWS: a test's proxy. In it,
+    # {function} stands for the function's name.
     endpoint_file: Path
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:
@@ -87,7 +88,8 @@ class ProcessExecutor(RuntimeExecutor):
         log_file = self.log_folder / f"{self.function_version.id.function_name}.log"
         env = self._env
         if self.endpoint_file.is_file():
-            env = {**env, "AWS_ENDPOINT_URL": self.endpoint_file.read_text().strip()}
+            endpoint = self.endpoint_file.read_text().strip().replace("{function}", self.function_version.id.function_name)
+            env = {**env, "AWS_ENDPOINT_URL": endpoint}
         process = FunctionProcess(Path(env["LAMBDA_TASK_ROOT"]), env, log_file)
         self._process = process
         match process.next_event(time.time() + _INIT_SECONDS):
