@@ -32,8 +32,8 @@ import (
 )
 
 func main() {
-	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
+	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, queueURL, fair := env.Table(), env.QueueURL(), env.FairQueues()
 	adminKey, keyRate := env.AdminKey(), env.KeyRate()
 	deadLetterURL, deadLetterARN := env.DeadLetters()

@@ -31,8 +31,8 @@ import (
 )
 
 func main() {
-	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
+	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, schedule, outbound := env.Table(), env.Schedule(), env.Outbound()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	breaker, lifetime := env.Breaker(), env.Lifetime(schedule)

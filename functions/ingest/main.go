@@ -25,8 +25,8 @@ import (
 )
 
 func main() {
-	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
+	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, retention := env.Table(), env.Retention()
 	adminKey, tenantRate := env.AdminKey(), env.TenantRate()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}

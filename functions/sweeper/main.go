@@ -28,8 +28,8 @@ const reserve = 10 * time.Second
 const interval = time.Minute
 
 func main() {
-	log := telemetry.NewLogger(os.Stdout, slog.LevelInfo)
 	env := config.FromEnvironment()
+	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table := env.Table()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	breaker, lifetime := env.Breaker(), env.Lifetime(env.Schedule())

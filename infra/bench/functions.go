@@ -140,7 +140,7 @@ const region = "us-east-1"
 func functionEnvironment(awsURL, table, queueURL, secretsKey string) []string {
 	return []string{
 		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + awsURL,
-		"RELAY_TABLE=" + table, "RELAY_QUEUE_URL=" + queueURL,
+		"RELAY_STACK=bench", "RELAY_TABLE=" + table, "RELAY_QUEUE_URL=" + queueURL,
 		"RELAY_DLQ_URL=" + queueURL + "-dead", "RELAY_DLQ_ARN=arn:aws:sqs:" + region + ":000000000000:dead",
 		"RELAY_ADMIN_KEY_SHA256=" + adminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s",
 	}

@@ -76,6 +76,9 @@ func (s *Source) required(name string) string {
 // Table returns RELAY_TABLE, the DynamoDB table's name.
 func (s *Source) Table() string { return s.required("RELAY_TABLE") }
 
+// Stack returns RELAY_STACK, the name under which CloudWatch keeps the metrics.
+func (s *Source) Stack() string { return s.required("RELAY_STACK") }
+
 // QueueURL returns RELAY_QUEUE_URL, the delivery queue's URL.
 func (s *Source) QueueURL() string { return s.required("RELAY_QUEUE_URL") }
 

@@ -18,6 +18,7 @@ import (
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/retry"
+	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -73,6 +74,9 @@ type Dispatcher struct {
 
 // New returns a Dispatcher over c.
 func New(c Config) *Dispatcher { return &Dispatcher{Config: c, seen: newHealthSeen()} }
+
+// storeFailure marks the lines that tell of a failed call of the store.
+var storeFailure = telemetry.Counted("StoreFailures", 1)
 
 // fate is what becomes of a message after its handling.
 type fate struct {
@@ -153,7 +157,8 @@ func (d *Dispatcher) decode(batch []Message, fates []fate) []*job {
 			if errors.Is(err, envelope.ErrVersion) {
 				fates[i] = leave
 			}
-			d.Log.Error("message rejected", "message_id", message.ID, "receives", message.Receives, "error", err.Error())
+			d.Log.Error("message rejected", "message_id", message.ID, "receives", message.Receives,
+				"error", err.Error(), telemetry.Counted("MessagesRejected", 1))
 			continue
 		}
 		jobs = append(jobs, &job{index: i, message: message, Envelope: decoded})
@@ -175,7 +180,7 @@ func (d *Dispatcher) load(ctx context.Context, jobs []*job, fates []fate) {
 	}
 	loaded, err := d.Store.Load(ctx, lookups)
 	if err != nil {
-		d.Log.Error("store failed", "operation", "load", "messages", len(jobs), "error", err.Error())
+		d.Log.Error("store failed", "operation", "load", "messages", len(jobs), "error", err.Error(), storeFailure)
 		for _, j := range jobs {
 			fates[j.index] = d.putBack(j.message)
 		}
@@ -224,7 +229,7 @@ func (d *Dispatcher) hide(ctx context.Context, batch []Message, fates []fate, in
 		return
 	}
 	if failed := d.Queue.Hide(ctx, hidings); len(failed) > 0 {
-		d.Log.Error("visibility not set", "messages", len(failed), "message_id", failed[0])
+		d.Log.Error("visibility not set", "messages", len(failed), "message_id", failed[0], telemetry.Counted("VisibilityFailures", len(failed)))
 	}
 }
 

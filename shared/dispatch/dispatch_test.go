@@ -163,7 +163,7 @@ func TestDelivery(t *testing.T) {
 		if len(lines) != 2 {
 			w.t.Fatalf("%d lines: %s", len(lines), w.log)
 		}
-		for _, key := range []string{"tenant_id", "event_id", "event_type", "endpoint_id", "delivery_id", "attempt", "outcome", "state", "status", "duration_ms"} {
+		for _, key := range []string{"tenant_id", "event_id", "event_type", "endpoint_id", "delivery_id", "attempt", "outcome", "state", "status", "AttemptDuration"} {
 			if _, ok := lines[0][key]; !ok {
 				w.t.Errorf("no %s in %v", key, lines[0])
 			}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -33,7 +34,7 @@ func (d *Dispatcher) admit(ctx context.Context, endpoint webhook.Endpoint, now t
 		if errors.Is(err, webhook.ErrConflict) {
 			d.seen.forget(endpoint)
 		} else {
-			d.Log.Error("store failed", "operation", "take probe", "endpoint_id", endpoint.ID, "error", err.Error())
+			d.Log.Error("store failed", "operation", "take probe", "endpoint_id", endpoint.ID, "error", err.Error(), storeFailure)
 		}
 		return false, now.Add(d.Breaker.Wait(health, now))
 	}
@@ -65,7 +66,7 @@ func (d *Dispatcher) heard(ctx context.Context, j *job, result webhook.Result) w
 		}
 		if !errors.Is(err, webhook.ErrConflict) {
 			// The breaker opens a little later; no delivery depends on it.
-			d.Log.Error("store failed", "operation", "save health", "endpoint_id", endpoint.ID, "error", err.Error())
+			d.Log.Error("store failed", "operation", "save health", "endpoint_id", endpoint.ID, "error", err.Error(), storeFailure)
 			return health
 		}
 		d.seen.forget(endpoint)
@@ -109,7 +110,7 @@ func (d *Dispatcher) logBreaker(endpoint webhook.Endpoint, before, after webhook
 	switch {
 	case !before.Open() && after.Open():
 		d.Log.Warn("breaker opened", "tenant_id", endpoint.Tenant, "endpoint_id", endpoint.ID,
-			"failures", after.Failures, "failing_since", after.FailingSince, "next_probe_at", after.OpenUntil)
+			"failures", after.Failures, "failing_since", after.FailingSince, "next_probe_at", after.OpenUntil, telemetry.Counted("BreakersOpened", 1))
 	case before.Open() && !after.Open():
 		d.Log.Info("breaker closed", "tenant_id", endpoint.Tenant, "endpoint_id", endpoint.ID, "opened_at", before.OpenedAt)
 	}

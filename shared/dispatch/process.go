@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -105,7 +106,7 @@ func (d *Dispatcher) save(ctx context.Context, j *job, row webhook.Delivery, f f
 		// Another consumer was faster; look again at what it left.
 		return hideUntil(d.Now().Add(time.Second))
 	case err != nil:
-		d.Log.Error("store failed", "operation", "save", "delivery_id", row.ID(), "error", err.Error())
+		d.Log.Error("store failed", "operation", "save", "delivery_id", row.ID(), "error", err.Error(), storeFailure)
 		return d.putBack(j.message)
 	}
 	return f
@@ -152,8 +153,14 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery,
 	if got := d.save(ctx, j, ended, f); got != f || ended.State == webhook.Parked {
 		return got // as many lines as there are deliveries on hold would say nothing new
 	}
-	d.Log.Info("delivery ended", "tenant_id", ended.Tenant, "event_id", ended.EventID, "endpoint_id", ended.Endpoint,
-		"delivery_id", ended.ID(), "state", ended.State, "reason", ended.Reason)
+	attrs := []any{
+		"tenant_id", ended.Tenant, "event_id", ended.EventID, "endpoint_id", ended.Endpoint,
+		"delivery_id", ended.ID(), "state", ended.State, "reason", ended.Reason,
+	}
+	if ended.State == webhook.Dead {
+		attrs = append(attrs, telemetry.Counted("DeliveriesDead", 1))
+	}
+	d.Log.Info("delivery ended", attrs...)
 	return f
 }
 
@@ -162,7 +169,8 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, ended webhook.Delivery,
 func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger, probe bool) fate {
 	result, err := d.Sender.Send(attempts, *j.loaded.Endpoint, *j.loaded.Event)
 	if err != nil {
-		d.Log.Error("attempt not made", "tenant_id", delivery.Tenant, "endpoint_id", delivery.Endpoint, "delivery_id", delivery.ID(), "error", err.Error())
+		d.Log.Error("attempt not made", "tenant_id", delivery.Tenant, "endpoint_id", delivery.Endpoint, "delivery_id", delivery.ID(),
+			"error", err.Error(), telemetry.Counted("KeyFailures", 1))
 		return d.putBack(j.message)
 	}
 	if result.Aborted {
@@ -180,7 +188,7 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 		hold = health.OpenUntil
 	}
 	recorded, f, err := d.record(ctx, j, delivery, attempt, result, hold)
-	d.logAttempt(recorded, attempt, err)
+	d.logAttempt(recorded, attempt, j.loaded.Event.AcceptedAt, err)
 	if err != nil {
 		// The endpoint may have the event, but nobody would know: try again later.
 		return d.putBack(j.message)
@@ -311,18 +319,19 @@ func (d *Dispatcher) disable(ctx context.Context, endpoint webhook.Endpoint, rea
 		return
 	}
 	if err := d.Store.DisableEndpoint(ctx, endpoint.Tenant, endpoint.ID, reason, d.Now()); err != nil {
-		d.Log.Error("store failed", "operation", "disable endpoint", "endpoint_id", endpoint.ID, "error", err.Error())
+		d.Log.Error("store failed", "operation", "disable endpoint", "endpoint_id", endpoint.ID, "error", err.Error(), storeFailure)
 		return
 	}
-	d.Log.Warn("endpoint disabled", "tenant_id", endpoint.Tenant, "endpoint_id", endpoint.ID, "reason", reason)
+	d.Log.Warn("endpoint disabled", "tenant_id", endpoint.Tenant, "endpoint_id", endpoint.ID, "reason", reason,
+		telemetry.Counted("EndpointsDisabled", 1))
 }
 
-// logAttempt writes the one line an attempt has. No payload, no secrets, no
-// answer of the receiver.
-func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attempt, err error) {
-	outcome := "failed"
+// logAttempt writes the one line an attempt has, with what is to be counted. No
+// payload, no secrets, no answer of the receiver.
+func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attempt, accepted time.Time, err error) {
+	outcome, count := "failed", "AttemptsFailed"
 	if attempt.Reason == "" {
-		outcome = "delivered"
+		outcome, count = "delivered", "AttemptsDelivered"
 	}
 	attrs := []slog.Attr{
 		slog.String("tenant_id", string(delivery.Tenant)),
@@ -335,7 +344,14 @@ func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attem
 		slog.String("outcome", outcome),
 		slog.String("state", string(delivery.State)),
 		slog.Int("status", attempt.StatusCode),
-		slog.Int64("duration_ms", attempt.Duration.Milliseconds()),
+		telemetry.Counted(count, 1),
+		telemetry.Lasted("AttemptDuration", attempt.Duration),
+	}
+	if delivery.AttemptCount == 1 {
+		attrs = append(attrs, telemetry.Aged("DeliveryLag", attempt.At.Sub(accepted)))
+	}
+	if delivery.State == webhook.Dead && !delivery.DiedAt.Before(attempt.At) {
+		attrs = append(attrs, telemetry.Counted("DeliveriesDead", 1))
 	}
 	if attempt.Reason != "" {
 		attrs = append(attrs, slog.String("reason", string(attempt.Reason)), slog.String("detail", attempt.Detail))

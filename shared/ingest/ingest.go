@@ -58,6 +58,7 @@ type Config struct {
 type Ingester struct {
 	Config
 	endpoints *endpointCache
+	tally     tally
 }
 
 // New returns an Ingester over c.
@@ -153,6 +154,7 @@ func (in *Ingester) conclude(ctx context.Context, p prepared, err error) (Accept
 		return Accepted{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	in.finish(ctx, p.claims, p.event.Ref)
+	in.tally.add(in.Log, in.Now(), len(p.event.Targets))
 	return accepted(p.event), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -51,8 +52,8 @@ func (s Sweeper) Release(ctx context.Context) (sent int, err error) {
 			break
 		}
 	}
-	if sent > 0 {
-		s.Log.Info("released", "messages", sent)
+	if sent > 0 || r.oldest > s.Interval {
+		s.Log.Info("released", telemetry.Counted("HeldReleased", sent), telemetry.Aged("OldestDueSeconds", r.oldest), "looked_at", len(r.seen))
 	}
 	return sent, nil
 }
@@ -63,6 +64,8 @@ type release struct {
 	now       time.Time
 	endpoints map[endpointKey]*released
 	seen      map[webhook.DeliveryKey]bool
+	// oldest is for how long the one that waits longest has been due.
+	oldest time.Duration
 }
 
 type endpointKey struct {
@@ -85,6 +88,7 @@ func (r *release) page(ctx context.Context, held []webhook.Delivery) (sent int, 
 			continue
 		}
 		r.seen[d.DeliveryKey] = true
+		r.oldest = max(r.oldest, r.now.Sub(d.HeldUntil))
 		delay, send, err := r.decide(ctx, d)
 		if err != nil {
 			return 0, true, err
