@@ -1,11 +1,14 @@
 package check_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,6 +129,43 @@ func TestAuditActionsAndScopesAreDocumented(t *testing.T) {
 	for _, scope := range constants(t, "auth", "Scope") {
 		if !strings.Contains(string(raw), " "+scope+" |") {
 			t.Errorf("keys.md says nothing of the scope %q", scope)
+		}
+	}
+}
+
+// TestTestsNamedInTheThreatModelExist: a name may end in "…".
+func TestTestsNamedInTheThreatModelExist(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(root, "infra/docs/security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources strings.Builder
+	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != root {
+			return cmp.Or(err, filepath.SkipDir)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			text, err := os.ReadFile(file)
+			sources.Write(text)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)(…?)`").FindAllStringSubmatch(string(raw), -1)
+	if len(named) < 10 {
+		t.Fatalf("only %d tests are named", len(named))
+	}
+	for _, name := range named {
+		want := "func " + name[1]
+		if name[2] == "" {
+			want += "("
+		}
+		if !strings.Contains(sources.String(), want) {
+			t.Errorf("security.md names %s, which does not exist", name[1])
 		}
 	}
 }
