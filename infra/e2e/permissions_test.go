@@ -18,6 +18,8 @@ var spare = []permissions.Spare{
 	{Function: dispatcherFunction, Action: "sqs:ReceiveMessage", Why: "the event source mapping receives, with the function's role"},
 	{Function: dispatcherFunction, Action: "sqs:DeleteMessage", Why: "the event source mapping deletes, with the function's role"},
 	{Function: dispatcherFunction, Action: "sqs:GetQueueAttributes", Why: "the event source mapping asks, with the function's role"},
+	{Function: ingestFunction, Action: "dynamodb:UpdateItem", Why: "marks an event whose messages could not be sent, which takes a failing queue"},
+	{Function: "SweeperFunction", Action: "dynamodb:Query", Resource: "Table", Why: "the daily walk, which a fresh stack makes before it is recorded"},
 	{Function: "ApiFunction", Action: "sqs:GetQueueAttributes", Resource: "DeliveryQueue", Why: "a redrive needs it of its caller (SQS Developer Guide)"},
 }
 

@@ -28,6 +28,9 @@ Resources:
                 Action: dynamodb:Query
                 Resource: [!GetAtt Table.Arn, !Sub '${Table.Arn}/index/failed']
               - Effect: Allow
+                Action: kms:Decrypt
+                Resource: !If [MakeKey, !GetAtt Key.Arn, !Ref KeyArn]
+              - Effect: Allow
                 Action: [sqs:SendMessage]
                 Resource: !GetAtt DeliveryQueue.Arn
 `
@@ -43,6 +46,7 @@ func used(t *testing.T) []permissions.Use {
 		{"DynamoDB_20120810.Query", `{"TableName":"relay-table"}`},
 		{"DynamoDB_20120810.Query", `{"TableName":"relay-table","IndexName":"failed"}`},
 		{"DynamoDB_20120810.TransactWriteItems", `{"TransactItems":[{"Update":{"TableName":"relay-table"}},{"Put":{"TableName":"relay-table"}}]}`},
+		{"TrentService.Decrypt", `{"CiphertextBlob":"AA==","EncryptionContext":{}}`},
 		{"AmazonSQS.SendMessageBatch", `{"QueueUrl":"http://sqs/queue","Entries":[]}`},
 	} {
 		uses, err := permissions.Uses(call[0], []byte(call[1]))

@@ -91,7 +91,7 @@ func roleGrants(properties yaml.Node) ([]Grant, error) {
 
 // list returns the elements of a sequence, or the one value there is.
 func list(node yaml.Node) []*yaml.Node {
-	if node.Kind == yaml.SequenceNode {
+	if node.Kind == yaml.SequenceNode && node.Tag != "!If" {
 		return node.Content
 	}
 	return []*yaml.Node{&node}
