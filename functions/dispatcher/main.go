@@ -38,6 +38,7 @@ func main() {
 	breaker, lifetime := env.Breaker(), env.Lifetime(schedule)
 	breaker.Rand, breaker.DisableAfter = rand.Float64, env.DisableAfter()
 	operator, retention, secretsKey := env.OperatorTenant(), env.Retention(), env.SecretsKey()
+	env.CheckQueue(schedule)
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())

@@ -32,6 +32,8 @@ type template struct {
 		Default  string `yaml:"Default"`
 		MinValue int    `yaml:"MinValue"`
 	} `yaml:"Parameters"`
+	// Mappings holds numbers that several properties share.
+	Mappings  map[string]map[string]map[string]int `yaml:"Mappings"`
 	Resources map[string]struct {
 		Type                string    `yaml:"Type"`
 		DeletionPolicy      string    `yaml:"DeletionPolicy"`
@@ -65,9 +67,30 @@ func (tmpl template) properties(t *testing.T, name string, target any) {
 	}
 }
 
+// number is a property that is a number, or is found in a mapping.
+func (tmpl template) number(t *testing.T, property yaml.Node) int {
+	t.Helper()
+	var n int
+	if property.Tag != "!FindInMap" {
+		if err := property.Decode(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	var path []string
+	if err := property.Decode(&path); err != nil || len(path) != 3 {
+		t.Fatalf("!FindInMap %v, %v", path, err)
+	}
+	n, ok := tmpl.Mappings[path[0]][path[1]][path[2]]
+	if !ok {
+		t.Fatalf("template.yaml maps no %v", path)
+	}
+	return n
+}
+
 type function struct {
-	CodeURI     string `yaml:"CodeUri"`
-	Timeout     int    `yaml:"Timeout"`
+	CodeURI     string    `yaml:"CodeUri"`
+	Timeout     yaml.Node `yaml:"Timeout"`
 	Environment struct {
 		Variables map[string]yaml.Node `yaml:"Variables"`
 	} `yaml:"Environment"`
@@ -154,8 +177,8 @@ func TestTheTableIsTheOneTheCodeExpects(t *testing.T) {
 }
 
 type queue struct {
-	VisibilityTimeout      int `yaml:"VisibilityTimeout"`
-	MessageRetentionPeriod int `yaml:"MessageRetentionPeriod"`
+	VisibilityTimeout      yaml.Node `yaml:"VisibilityTimeout"`
+	MessageRetentionPeriod int       `yaml:"MessageRetentionPeriod"`
 }
 
 func TestTimesThatMustAgree(t *testing.T) {
@@ -167,11 +190,21 @@ func TestTimesThatMustAgree(t *testing.T) {
 	tmpl.properties(t, "DeadLetterQueue", &dead)
 
 	// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
-	if timeout := functions["dispatcher"].Timeout; timeout <= 0 || deliveries.VisibilityTimeout < 6*timeout {
-		t.Errorf("visibility %d s is below six times the dispatcher's timeout of %d s", deliveries.VisibilityTimeout, timeout)
+	timeout, visibility := tmpl.number(t, functions["dispatcher"].Timeout), tmpl.number(t, deliveries.VisibilityTimeout)
+	if timeout <= 0 || visibility < 6*timeout {
+		t.Errorf("visibility %d s is below six times the dispatcher's timeout of %d s", visibility, timeout)
+	}
+	if timeout != int(config.DefaultTimeout.Seconds()) || visibility != int(config.DefaultVisibility.Seconds()) ||
+		tmpl.Parameters["MaxReceiveCount"].Default != strconv.Itoa(config.DefaultMaxReceives) {
+		t.Error("config takes other times or receives for usual than template.yaml sets")
+	}
+	// What a dispatcher is told of itself and its queue is what they have.
+	told := functions["dispatcher"].Environment.Variables
+	if tmpl.number(t, told["RELAY_TIMEOUT_SECONDS"]) != timeout || tmpl.number(t, told["RELAY_VISIBILITY_SECONDS"]) != visibility {
+		t.Error("the dispatcher is told another timeout or visibility than there is")
 	}
 	// A repeat must not take an idempotency key over from a request that still runs.
-	if timeout := time.Duration(functions["ingest"].Timeout) * time.Second; timeout <= 0 || timeout >= ingest.Lease {
+	if timeout := time.Duration(tmpl.number(t, functions["ingest"].Timeout)) * time.Second; timeout <= 0 || timeout >= ingest.Lease {
 		t.Errorf("ingest may run for %s, its lease is %s", timeout, ingest.Lease)
 	}
 	if dead.MessageRetentionPeriod != 14*86_400 || deliveries.MessageRetentionPeriod >= dead.MessageRetentionPeriod {

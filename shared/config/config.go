@@ -36,9 +36,30 @@ const (
 // after that. A redrive that found no event could deliver nothing.
 const MinRetentionDays = 25
 
+// What the template sets for the dispatcher and its queue, where nothing says otherwise.
+const (
+	DefaultTimeout     = time.Minute
+	DefaultVisibility  = 6 * time.Minute
+	DefaultMaxReceives = 30
+)
+
+const (
+	// minTimeout leaves an attempt its 15 s, and the dispatcher time to record it.
+	minTimeout = 30 * time.Second
+	// maxTimeout and maxVisibility are AWS's own bounds.
+	maxTimeout    = 15 * time.Minute
+	maxVisibility = 12 * time.Hour
+	// timeoutsPerVisibility: Lambda may hold a batch for so many times the
+	// function's timeout (Lambda Developer Guide, "Using Lambda with Amazon SQS").
+	timeoutsPerVisibility = 6
+	// spareReceives leaves room for those that throttles and crashes use up.
+	spareReceives = 2
+)
+
 // Source reads variables and collects faults.
 type Source struct {
 	lookup func(string) (string, bool)
+	names  map[string]string
 	faults []error
 }
 
@@ -48,6 +69,13 @@ func FromEnvironment() *Source { return &Source{lookup: os.LookupEnv} }
 // From reads variables through lookup.
 func From(lookup func(string) (string, bool)) *Source { return &Source{lookup: lookup} }
 
+// Named lets faults call variables by other names, such as those of the flags
+// that set them.
+func (s *Source) Named(names map[string]string) *Source {
+	s.names = names
+	return s
+}
+
 // Err returns every fault found so far as one error, or nil.
 func (s *Source) Err() error {
 	if len(s.faults) == 0 {
@@ -56,8 +84,9 @@ func (s *Source) Err() error {
 	return fmt.Errorf("configuration: %w", errors.Join(s.faults...))
 }
 
-func (s *Source) fault(name string, format string, args ...any) {
-	s.faults = append(s.faults, fmt.Errorf("%s %s", name, fmt.Sprintf(format, args...)))
+// Fault adds a fault of a variable to those found; the text completes "<name> …".
+func (s *Source) Fault(name string, format string, args ...any) {
+	s.faults = append(s.faults, fmt.Errorf("%s %s", cmp.Or(s.names[name], name), fmt.Sprintf(format, args...)))
 }
 
 func (s *Source) text(name string) string {
@@ -68,7 +97,7 @@ func (s *Source) text(name string) string {
 func (s *Source) required(name string) string {
 	value := s.text(name)
 	if value == "" {
-		s.fault(name, "is not set")
+		s.Fault(name, "is not set")
 	}
 	return value
 }
@@ -92,7 +121,7 @@ func (s *Source) AdminKey() auth.Digest {
 	text := s.required("RELAY_ADMIN_KEY_SHA256")
 	digest, err := auth.ParseDigest(text)
 	if err != nil && text != "" {
-		s.fault("RELAY_ADMIN_KEY_SHA256", "%v", err)
+		s.Fault("RELAY_ADMIN_KEY_SHA256", "%v", err)
 	}
 	return digest
 }
@@ -107,7 +136,7 @@ func (s *Source) KeyRate() throttle.Rate { return s.rate("RELAY_KEY_RATE", Defau
 func (s *Source) rate(name, otherwise string) throttle.Rate {
 	rate, err := throttle.Parse(cmp.Or(s.text(name), otherwise))
 	if err != nil {
-		s.fault(name, "%v", err)
+		s.Fault(name, "%v", err)
 	}
 	return rate
 }
@@ -117,7 +146,7 @@ func (s *Source) rate(name, otherwise string) throttle.Rate {
 func (s *Source) SecretsKey() string {
 	arn := s.required("RELAY_SECRETS_KEY")
 	if parts := strings.Split(arn, ":"); arn != "" && (len(parts) != 6 || parts[2] != "kms" || !strings.HasPrefix(parts[5], "key/")) {
-		s.fault("RELAY_SECRETS_KEY", "is %q, not the ARN of a KMS key such as arn:aws:kms:us-east-1:111122223333:key/…", arn)
+		s.Fault("RELAY_SECRETS_KEY", "is %q, not the ARN of a KMS key such as arn:aws:kms:us-east-1:111122223333:key/…", arn)
 	}
 	return arn
 }
@@ -131,7 +160,7 @@ func (s *Source) Schedule() []time.Duration {
 	}
 	schedule, err := retry.ParseSchedule(text)
 	if err != nil {
-		s.fault("RELAY_RETRY_SCHEDULE", "is wrong: %v", err)
+		s.Fault("RELAY_RETRY_SCHEDULE", "is wrong: %v", err)
 	}
 	return schedule
 }
@@ -141,18 +170,18 @@ func (s *Source) Schedule() []time.Duration {
 func (s *Source) Outbound() safedial.Policy {
 	allow, err := safedial.ParseCIDRs(s.text("RELAY_ALLOW_CIDRS"))
 	if err != nil {
-		s.fault("RELAY_ALLOW_CIDRS", "is wrong: %v", err)
+		s.Fault("RELAY_ALLOW_CIDRS", "is wrong: %v", err)
 	}
 	ports, err := safedial.ParsePorts(s.text("RELAY_ALLOW_PORTS"))
 	if err != nil {
-		s.fault("RELAY_ALLOW_PORTS", "is wrong: %v", err)
+		s.Fault("RELAY_ALLOW_PORTS", "is wrong: %v", err)
 	}
 	policy := safedial.Policy{Allow: allow, Ports: ports}
 	for _, name := range []string{"AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API"} {
 		if text := s.text(name); text != "" {
 			address, err := netip.ParseAddrPort(text)
 			if err != nil {
-				s.fault(name, "is not an address with a port")
+				s.Fault(name, "is not an address with a port")
 			}
 			policy.Deny = append(policy.Deny, address)
 		}
@@ -162,15 +191,47 @@ func (s *Source) Outbound() safedial.Policy {
 
 // Retention returns RELAY_RETENTION_DAYS as a duration.
 func (s *Source) Retention() time.Duration {
-	days := DefaultRetentionDays
-	if text := s.text("RELAY_RETENTION_DAYS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < MinRetentionDays || n > 3650 {
-			s.fault("RELAY_RETENTION_DAYS", "is %q, not a number of days from %d to 3650", text, MinRetentionDays)
-		}
-		days = n
+	return time.Duration(s.number("RELAY_RETENTION_DAYS", DefaultRetentionDays, MinRetentionDays, 3650)) * 24 * time.Hour
+}
+
+// CheckQueue compares what the deployment gives the delivery queue and its
+// dispatcher with what a schedule needs: RELAY_TIMEOUT_SECONDS, how long a
+// dispatcher may run, RELAY_VISIBILITY_SECONDS, how long the queue hides what it
+// has handed out, and RELAY_MAX_RECEIVES, after how many receives it calls a
+// message dead. A message that comes back while it is being handled is posted
+// twice; one that may be received less often than it is tried dies early.
+func (s *Source) CheckQueue(schedule []time.Duration) {
+	timeout := s.seconds("RELAY_TIMEOUT_SECONDS", DefaultTimeout, minTimeout, maxTimeout)
+	visibility := s.seconds("RELAY_VISIBILITY_SECONDS", DefaultVisibility, minTimeout, maxVisibility)
+	if visibility < timeoutsPerVisibility*timeout {
+		s.Fault("RELAY_TIMEOUT_SECONDS", "is %d, too long for RELAY_VISIBILITY_SECONDS, %d: the queue must hide a message for %d times as long",
+			int(timeout.Seconds()), int(visibility.Seconds()), timeoutsPerVisibility)
 	}
-	return time.Duration(days) * 24 * time.Hour
+	least := len(schedule) + 1 + spareReceives
+	if receives := s.number("RELAY_MAX_RECEIVES", max(DefaultMaxReceives, least), 1, 1000); receives < least {
+		s.Fault("RELAY_MAX_RECEIVES", "is %d, too few for the %d attempts of RELAY_RETRY_SCHEDULE: must be at least %d, for crashes use receives too",
+			receives, len(schedule)+1, least)
+	}
+}
+
+// seconds reads a whole number of seconds within bounds.
+func (s *Source) seconds(name string, usual, least, most time.Duration) time.Duration {
+	return time.Duration(s.number(name, int(usual.Seconds()), int(least.Seconds()), int(most.Seconds()))) * time.Second
+}
+
+// number reads a whole number within bounds. A wrong one counts as usual, so
+// that what depends on it is not reported as well.
+func (s *Source) number(name string, usual, least, most int) int {
+	text := s.text(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		s.Fault(name, "is %q, not a number from %d to %d", text, least, most)
+		return usual
+	}
+	return n
 }
 
 // Breaker returns RELAY_BREAKER, such as "20/10m": failures in a row, and the
@@ -179,7 +240,7 @@ func (s *Source) Breaker() breaker.Policy {
 	text := cmp.Or(s.text("RELAY_BREAKER"), breaker.Default)
 	policy, err := breaker.Parse(text)
 	if err != nil {
-		s.fault("RELAY_BREAKER", "is wrong: %v", err)
+		s.Fault("RELAY_BREAKER", "is wrong: %v", err)
 	}
 	return policy
 }
@@ -192,7 +253,7 @@ func (s *Source) DisableAfter() time.Duration {
 	}
 	after, err := time.ParseDuration(text)
 	if err != nil || after < 0 {
-		s.fault("RELAY_DISABLE_AFTER", "is %q, not a duration such as 120h, or 0s for never", text)
+		s.Fault("RELAY_DISABLE_AFTER", "is %q, not a duration such as 120h, or 0s for never", text)
 	}
 	return after
 }
@@ -212,7 +273,7 @@ func (s *Source) FairQueues() bool {
 	text := cmp.Or(s.text("RELAY_FAIR_QUEUES"), "true")
 	fair, err := strconv.ParseBool(text)
 	if err != nil {
-		s.fault("RELAY_FAIR_QUEUES", "is %q, neither true nor false", text)
+		s.Fault("RELAY_FAIR_QUEUES", "is %q, neither true nor false", text)
 	}
 	return fair
 }
@@ -226,7 +287,7 @@ func (s *Source) Lifetime(schedule []time.Duration) time.Duration {
 	}
 	lifetime, err := time.ParseDuration(text)
 	if err != nil || lifetime <= 0 || lifetime > breaker.MaxLifetime {
-		s.fault("RELAY_PARK_LIFETIME", "is %q, not a duration above 0s, at most %s", text, breaker.MaxLifetime)
+		s.Fault("RELAY_PARK_LIFETIME", "is %q, not a duration above 0s, at most %s", text, breaker.MaxLifetime)
 	}
 	return lifetime
 }
@@ -239,7 +300,7 @@ func (s *Source) Overlap() time.Duration {
 	}
 	overlap, err := time.ParseDuration(text)
 	if err != nil || overlap < 0 || overlap > 7*24*time.Hour {
-		s.fault("RELAY_SECRET_OVERLAP", "is %q, not a duration from 0s to 168h", text)
+		s.Fault("RELAY_SECRET_OVERLAP", "is %q, not a duration from 0s to 168h", text)
 	}
 	return overlap
 }

@@ -37,12 +37,6 @@ func Parse(text string) (Rate, error) {
 	return Rate{perSecond, burst}, nil
 }
 
-// UnmarshalText is Parse.
-func (r *Rate) UnmarshalText(text []byte) (err error) {
-	*r, err = Parse(string(text))
-	return err
-}
-
 // maxBuckets bounds the memory that buckets take.
 const maxBuckets = 10_000
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
-	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
@@ -30,7 +28,6 @@ import (
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/retry"
-	"webhookrelay/shared/safedial"
 	"webhookrelay/shared/seal"
 	"webhookrelay/shared/sender"
 	"webhookrelay/shared/sqlite"
@@ -47,18 +44,18 @@ const receiveSlack = 10
 const drainTime = 20 * time.Second
 
 type devCommand struct {
-	Listen        string        `default:"127.0.0.1:8080" env:"RELAY_LISTEN" help:"Address to serve on; port 0 picks a free one."`
-	Data          string        `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
-	AdminKey      string        `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
-	RetrySchedule string        `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
-	Breaker       string        `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
-	DisableAfter  time.Duration `default:"${disableAfter}" env:"RELAY_DISABLE_AFTER" help:"How long an endpoint may do nothing but fail before it is disabled; 0s for ever."`
-	AllowCIDR     []string      `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
-	AllowPort     []string      `name:"allow-port" default:"1-65535" env:"RELAY_ALLOW_PORTS" placeholder:"PORT" help:"Ports, or ranges such as 9000-9100, that endpoints may use besides 443."`
-	RetentionDays int           `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
-	TenantRate    throttle.Rate `default:"off" env:"RELAY_TENANT_RATE" help:"Events that a tenant may post in a second, and at once, such as 50/100."`
-	KeyRate       throttle.Rate `default:"off" env:"RELAY_KEY_RATE" help:"Other requests that a key may make in a second, and at once, such as 50/200."`
-	LogLevel      string        `default:"info" enum:"debug,info,warn,error" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
+	Listen        string   `default:"127.0.0.1:8080" env:"RELAY_LISTEN" help:"Address to serve on; port 0 picks a free one."`
+	Data          string   `default:".relay/relay.db" env:"RELAY_DATA" help:"SQLite file; made when absent."`
+	AdminKey      string   `env:"RELAY_ADMIN_KEY" hidden:"" help:"Admin key, from the environment only."`
+	RetrySchedule string   `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
+	Breaker       string   `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
+	DisableAfter  string   `default:"${disableAfter}" env:"RELAY_DISABLE_AFTER" help:"How long an endpoint may do nothing but fail before it is disabled; 0s for ever."`
+	AllowCIDR     []string `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
+	AllowPort     []string `name:"allow-port" default:"1-65535" env:"RELAY_ALLOW_PORTS" placeholder:"PORT" help:"Ports, or ranges such as 9000-9100, that endpoints may use besides 443."`
+	RetentionDays string   `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
+	TenantRate    string   `default:"off" env:"RELAY_TENANT_RATE" help:"Events that a tenant may post in a second, and at once, such as 50/100."`
+	KeyRate       string   `default:"off" env:"RELAY_KEY_RATE" help:"Other requests that a key may make in a second, and at once, such as 50/200."`
+	LogLevel      string   `default:"info" env:"RELAY_LOG_LEVEL" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
 
 const (
@@ -77,24 +74,12 @@ const loopback = "127.0.0.0/8,::1/128"
 
 // Run serves until SIGINT or SIGTERM, then lets attempts under way finish.
 func (c devCommand) Run() error {
-	schedule, err := retry.ParseSchedule(c.RetrySchedule)
-	if err != nil {
-		return fmt.Errorf("--retry-schedule: %w", err)
-	}
-	breaks, err := breaker.Parse(c.Breaker)
-	if err != nil {
-		return fmt.Errorf("--breaker: %w", err)
-	}
-	breaks.Rand, breaks.DisableAfter = rand.Float64, c.DisableAfter
-	policy, err := c.outbound()
+	set, err := c.settings()
 	if err != nil {
 		return err
-	}
-	if c.RetentionDays < config.MinRetentionDays {
-		return fmt.Errorf("--retention-days: must be at least %d", config.MinRetentionDays)
 	}
 	if err := os.MkdirAll(filepath.Dir(c.Data), 0o700); err != nil {
-		return err
+		return fmt.Errorf("--data: %w", err)
 	}
 	key, err := c.adminKey()
 	if err != nil {
@@ -104,7 +89,7 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	store, err := sqlite.Open(sqlite.Config{Path: c.Data, MaxReceives: len(schedule) + 1 + receiveSlack})
+	store, err := sqlite.Open(sqlite.Config{Path: c.Data, MaxReceives: len(set.schedule) + 1 + receiveSlack})
 	if err != nil {
 		return err
 	}
@@ -112,23 +97,8 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("--listen: %w", err), store.Close())
 	}
-	relay := newRelay(c, store, schedule, breaks, policy, seal.New(dataKeys, time.Now), key, "http://"+listener.Addr().String())
+	relay := newRelay(c, set, store, seal.New(dataKeys, time.Now), key, "http://"+listener.Addr().String())
 	return errors.Join(relay.serve(listener), store.Close())
-}
-
-// outbound is the policy for endpoints. Only the default allows plain http to
-// public addresses.
-func (c devCommand) outbound() (safedial.Policy, error) {
-	networks := strings.Join(c.AllowCIDR, ",")
-	allow, err := safedial.ParseCIDRs(cmp.Or(networks, loopback))
-	if err != nil {
-		return safedial.Policy{}, fmt.Errorf("--allow-cidr: %w", err)
-	}
-	ports, err := safedial.ParsePorts(strings.Join(c.AllowPort, ","))
-	if err != nil {
-		return safedial.Policy{}, fmt.Errorf("--allow-port: %w", err)
-	}
-	return safedial.Policy{Allow: allow, Ports: ports, PlainHTTP: networks == ""}, nil
 }
 
 // adminKey is the one given, or one made at the first start and kept beside the data.
@@ -162,18 +132,16 @@ type relay struct {
 	log        *slog.Logger
 }
 
-func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, breaks breaker.Policy, policy safedial.Policy, sealer *seal.Sealer, key, url string) *relay {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked by the flag's enum
-	log := telemetry.NewLogger(os.Stderr, level)
+func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Sealer, key, url string) *relay {
+	log := telemetry.NewLogger(os.Stderr, set.level)
 	ids := id.NewSource()
 	queue := store.Queue()
 	past := history.History{Store: store}
 	endpoints := registry.New(registry.Config{
-		Store: store, Sealer: sealer, IDs: ids, CheckURL: policy.CheckURL, Overlap: config.DefaultOverlap, Now: time.Now,
+		Store: store, Sealer: sealer, IDs: ids, CheckURL: set.outbound.CheckURL, Overlap: config.DefaultOverlap, Now: time.Now,
 	})
 	ingester := ingest.New(ingest.Config{
-		Store: store, Queue: queue, IDs: ids, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour,
+		Store: store, Queue: queue, IDs: ids, Retention: set.retention,
 		Now: time.Now, Sleep: ingest.Sleep, Log: log,
 	})
 	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
@@ -184,8 +152,8 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 	mux.Handle("/demo", demo)
 	mux.Handle("/demo/", demo)
 	mux.Handle("/", api.Handler(
-		api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(c.KeyRate, time.Now)},
-		api.Accept{Ingester: ingester, Rate: throttle.New(c.TenantRate, time.Now)},
+		api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(set.keyRate, time.Now)},
+		api.Accept{Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now)},
 		api.Manage{
 			Registry: endpoints, History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
@@ -197,13 +165,13 @@ func newRelay(c devCommand, store *sqlite.Store, schedule []time.Duration, break
 	return &relay{
 		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
 		dispatcher: dispatch.New(dispatch.Config{
-			Store: store, Queue: queue, Sender: sender.New(sender.Config{Policy: policy, Sealer: sealer, Now: time.Now}),
+			Store: store, Queue: queue, Sender: sender.New(sender.Config{Policy: set.outbound, Sealer: sealer, Now: time.Now}),
 			Announcer: announce.Announcer{Ingester: ingester, Tenant: config.DefaultOperatorTenant},
-			Policy:    retry.Policy{Schedule: schedule, Rand: rand.Float64}, Breaker: breaks, Lifetime: breaker.Lifetime(schedule),
+			Policy:    retry.Policy{Schedule: set.schedule, Rand: rand.Float64}, Breaker: set.breaker, Lifetime: set.lifetime,
 			Now: time.Now, Log: log,
 		}),
 		sweeper: sweep.Sweeper{
-			Store: store, Queue: queue, Breaker: breaks, Lifetime: breaker.Lifetime(schedule), Interval: releaseInterval, Rate: releaseRate,
+			Store: store, Queue: queue, Breaker: set.breaker, Lifetime: set.lifetime, Interval: releaseInterval, Rate: releaseRate,
 			Now: time.Now, Log: log,
 		},
 	}

@@ -29,15 +29,19 @@ func main() {
 // process, unless options say otherwise.
 func execute(args []string, options ...kong.Option) error {
 	var c commands
-	parser := kong.Must(&c, append([]kong.Option{
+	parser := parser(&c, options...)
+	run, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	return run.Run()
+}
+
+func parser(c *commands, options ...kong.Option) *kong.Kong {
+	return kong.Must(c, append([]kong.Option{
 		kong.Name("relay"),
 		kong.Description("A serverless webhook relay: accepts an event once, delivers it signed to every endpoint that wants it."),
 		kong.UsageOnError(),
 		kong.Vars{"schedule": retry.DefaultSchedule, "breaker": breaker.Default, "disableAfter": breaker.DefaultDisableAfter.String()},
 	}, options...)...)
-	run, err := parser.Parse(args)
-	parser.FatalIfErrorf(err)
-	return run.Run()
 }
 
 type keyCommand struct{}

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"io"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -20,5 +23,34 @@ func TestKeyPrintsAKeyWithItsDigest(t *testing.T) {
 	found := regexp.MustCompile(`^admin key +(relay_\S+)\nAdminKeySha256 +([0-9a-f]{64})\n$`).FindStringSubmatch(out.String())
 	if found == nil || auth.DigestOf(found[1]).String() != found[2] {
 		t.Fatalf("printed %q", out.String())
+	}
+}
+
+func TestEveryWrongFlagIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	err := execute([]string{
+		"dev", "--data", filepath.Join(t.TempDir(), "relay.db"), "--listen", "here", "--retry-schedule=-5s", "--breaker", "20/-1m",
+		"--allow-cidr", "10.0.0.0", "--allow-port", "0", "--disable-after", "5d", "--retention-days", "3", "--log-level", "loud",
+		"--tenant-rate", "50", "--key-rate", "0/0",
+	})
+	if err == nil {
+		t.Fatal("it started")
+	}
+	for _, name := range []string{"--listen", "--retry-schedule", "--breaker", "--allow-cidr", "--allow-port", "--disable-after", "--retention-days", "--log-level", "--tenant-rate", "--key-rate"} {
+		if !strings.Contains(err.Error(), name+" ") {
+			t.Errorf("%s is not named: %v", name, err)
+		}
+	}
+}
+
+func TestTheDefaultFlagsAreRight(t *testing.T) {
+	t.Parallel()
+	var c commands
+	if _, err := parser(&c, kong.Exit(func(int) { t.Error("exit") })).Parse([]string{"dev"}); err != nil {
+		t.Fatal(err)
+	}
+	set, err := c.Dev.settings()
+	if err != nil || len(set.schedule) != 7 || set.retention != 30*24*time.Hour || !set.outbound.PlainHTTP || set.lifetime == 0 {
+		t.Errorf("%+v, %v", set, err)
 	}
 }
