@@ -14,4 +14,7 @@
 // their timers run (Config.Settled and Pass; a test has testing/synctest for
 // both), it hands over batches and orders what the goroutines ask by delivery;
 // elsewhere it hands over one message, and one row, at a time.
+//
+// Outage is another use of the same models: very many events, and nothing that
+// fails but one endpoint.
 package simulate

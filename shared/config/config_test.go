@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -143,9 +144,7 @@ func TestSettingsThatDisagree(t *testing.T) {
 		"RELAY_MAX_RECEIVES is 5, too few for the 4 attempts":                     {"RELAY_MAX_RECEIVES": "5", "RELAY_RETRY_SCHEDULE": "1s,1s,1s"},
 	} {
 		env := sound()
-		for variable, value := range change {
-			env[variable] = value
-		}
+		maps.Copy(env, change)
 		if err := readAll(source(env)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v: %v", change, err)
 		}

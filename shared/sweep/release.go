@@ -130,7 +130,7 @@ func (r *release) decide(ctx context.Context, d webhook.Delivery) (delay time.Du
 		}
 		return max(r.Breaker.Wait(health, r.now), r.Interval), false, nil
 	}
-	turn := time.Duration(endpoint.sent-1) * time.Second / time.Duration(r.Rate)
+	turn := time.Duration(float64(endpoint.sent-1) / r.Rate * float64(time.Second))
 	if turn > r.Interval {
 		return turn, false, nil
 	}

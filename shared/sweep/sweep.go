@@ -79,8 +79,8 @@ type Sweeper struct {
 	// Interval is the time until Release is called again; it sends what falls due
 	// till then, with a delay.
 	Interval time.Duration
-	// Rate is how many deliveries a second go to one endpoint that has come back.
-	Rate int
+	// Rate is how many deliveries a second go to one endpoint that has come back; above 0.
+	Rate float64
 	Now  func() time.Time
 	Log  *slog.Logger
 }

@@ -14,8 +14,9 @@ import (
 )
 
 type commands struct {
-	Dev devCommand `cmd:"" help:"Run the whole relay on this machine, over one SQLite file."`
-	Key keyCommand `cmd:"" help:"Make an admin key and the digest that a deployment is given."`
+	Dev      devCommand      `cmd:"" help:"Run the whole relay on this machine, over one SQLite file."`
+	Key      keyCommand      `cmd:"" help:"Make an admin key and the digest that a deployment is given."`
+	Simulate simulateCommand `cmd:"" help:"Show what an outage of an endpoint would do to a deployment."`
 }
 
 func main() {
