@@ -186,8 +186,15 @@ func (d *Dispatcher) load(ctx context.Context, jobs []*job, fates []fate) {
 		}
 		return
 	}
-	for i := range jobs {
-		jobs[i].loaded = &loaded[i]
+	for i, j := range jobs {
+		if err := loaded[i].Err; err != nil {
+			// Another version may read it; until then its receives run out.
+			d.Log.Error("row unreadable", "tenant_id", j.Tenant, "delivery_id", j.ID(),
+				"message_id", j.message.ID, "receives", j.message.Receives, "error", err.Error())
+			fates[j.index] = d.putBack(j.message)
+			continue
+		}
+		j.loaded = &loaded[i]
 	}
 }
 

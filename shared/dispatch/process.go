@@ -229,6 +229,9 @@ func (d *Dispatcher) record(ctx context.Context, j *job, delivery webhook.Delive
 			return next, fate{}, err
 		}
 		loaded, loadErr := d.Store.Load(ctx, []Lookup{{DeliveryKey: j.DeliveryKey, Fresh: true}})
+		if loadErr == nil {
+			loadErr = loaded[0].Err
+		}
 		if loadErr != nil {
 			return next, fate{}, loadErr
 		}

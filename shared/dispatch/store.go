@@ -23,6 +23,9 @@ type Loaded struct {
 	Endpoint *webhook.Endpoint
 	// Delivery is nil while no attempt has been recorded.
 	Delivery *webhook.Delivery
+	// Err says that one of them is there and cannot be read (ErrUnreadable). The
+	// other answers are no worse for it.
+	Err error
 }
 
 // Store is what the dispatcher reads and records.

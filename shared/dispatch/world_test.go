@@ -271,13 +271,21 @@ func (l *listener) EndpointDisabled(_ context.Context, e webhook.Endpoint, reaso
 type faults struct {
 	dispatch.Store
 	load, saveBefore, saveAfter error
+	// spoiled is the event one of whose rows cannot be read.
+	spoiled webhook.EventRef
 }
 
 func (f *faults) Load(ctx context.Context, lookups []dispatch.Lookup) ([]dispatch.Loaded, error) {
 	if f.load != nil {
 		return nil, f.load
 	}
-	return f.Store.Load(ctx, lookups)
+	loaded, err := f.Store.Load(ctx, lookups)
+	for i := range loaded {
+		if lookups[i].Event == f.spoiled {
+			loaded[i] = dispatch.Loaded{Err: webhook.ErrUnreadable}
+		}
+	}
+	return loaded, err
 }
 
 func (f *faults) SaveDelivery(ctx context.Context, d webhook.Delivery) error {

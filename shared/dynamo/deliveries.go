@@ -141,11 +141,11 @@ func decodeDelivery(tenant webhook.TenantID, row item) (webhook.Delivery, error)
 	k := webhook.DeliveryKey{Tenant: tenant, Event: ref, Endpoint: endpoint}
 	packed, err := row.packed(deliveryAttempts, deliveryDeflated, maxAttemptsBytes)
 	if err != nil {
-		return webhook.Delivery{}, fmt.Errorf("row of delivery %s: %w", k.ID(), err)
+		return webhook.Delivery{}, unreadable("delivery", string(k.ID()), err)
 	}
 	attempts, err := decodeAttempts(packed)
 	if err != nil {
-		return webhook.Delivery{}, fmt.Errorf("row of delivery %s: %w", k.ID(), err)
+		return webhook.Delivery{}, unreadable("delivery", string(k.ID()), err)
 	}
 	return webhook.Delivery{
 		DeliveryKey:   k,
@@ -167,4 +167,8 @@ func decodeDelivery(tenant webhook.TenantID, row item) (webhook.Delivery, error)
 		ParkedAt:      row.time(deliveryParked),
 		Untold:        row.num(deliveryUntold) == 1,
 	}, nil
+}
+
+func unreadable(kind, id string, err error) error {
+	return fmt.Errorf("%s %s: %w: %w", kind, id, webhook.ErrUnreadable, err)
 }

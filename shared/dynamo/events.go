@@ -123,7 +123,7 @@ func decodeEvent(tenant webhook.TenantID, row item) (webhook.Event, error) {
 	ref, _ := splitBucketSK(row.str(attrSK))
 	body, err := row.packed(eventBody, eventDeflated, maxBodyBytes)
 	if err != nil {
-		return webhook.Event{}, fmt.Errorf("row of event %s: %w", ref, err)
+		return webhook.Event{}, unreadable("event", string(ref), err)
 	}
 	return webhook.Event{
 		Tenant:     tenant,

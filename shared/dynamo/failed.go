@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 
 	"webhookrelay/shared/webhook"
 )
@@ -65,7 +66,8 @@ func (s *Store) stillIn(ctx context.Context, state webhook.State, keys []webhook
 }
 
 // deliveriesAt reads the deliveries at keys strongly and returns, in the same
-// order, those that match: the index that named them may lag.
+// order, those that match: the index that named them may lag. With ErrUnreadable
+// it returns those it could read.
 func (s *Store) deliveriesAt(ctx context.Context, keys []webhook.DeliveryKey, match func(webhook.Delivery) bool) ([]webhook.Delivery, error) {
 	places := keySet{}
 	for _, k := range keys {
@@ -78,19 +80,19 @@ func (s *Store) deliveriesAt(ctx context.Context, keys []webhook.DeliveryKey, ma
 		return nil, err
 	}
 	var deliveries []webhook.Delivery
+	var spoiled []error
 	for _, k := range keys {
 		place, _ := deliveryKey(k)
 		row := found.rows[place]
 		if row == nil || row.expired(s.now()) {
 			continue
 		}
-		d, err := decodeDelivery(k.Tenant, row)
-		if err != nil {
-			return nil, err
-		}
-		if match(d) {
+		switch d, err := decodeDelivery(k.Tenant, row); {
+		case err != nil:
+			spoiled = append(spoiled, err)
+		case match(d):
 			deliveries = append(deliveries, d)
 		}
 	}
-	return deliveries, nil
+	return deliveries, errors.Join(spoiled...)
 }

@@ -10,7 +10,7 @@ import (
 
 // Held returns at most limit deliveries whose HeldUntil is not after until, the
 // earliest first by an index that may lag by moments: 1 read unit per delivery,
-// and 8 small index queries.
+// and 8 small index queries. With ErrUnreadable it returns those it could read.
 func (s *Store) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
 	queries, err := openShards(ctx, func(shard int) *query {
 		return s.queryHeld(shard, until).pageSize(min(limit, bucketPage))
@@ -35,7 +35,7 @@ func (s *Store) Held(ctx context.Context, until time.Time, limit int) ([]webhook
 		return !d.HeldUntil.IsZero() && !d.HeldUntil.After(until)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list held deliveries: %w", err)
+		return held, fmt.Errorf("list held deliveries: %w", err)
 	}
 	return held, nil
 }

@@ -37,7 +37,7 @@ func (s *Store) Load(ctx context.Context, lookups []dispatch.Lookup) ([]dispatch
 	if err := s.loadRows(ctx, fresh, usual, found); err != nil {
 		return nil, fmt.Errorf("load %d deliveries: %w", len(lookups), err)
 	}
-	return s.assemble(lookups, found)
+	return s.assemble(lookups, found), nil
 }
 
 func addRows(keys keySet, k webhook.DeliveryKey) {
@@ -67,17 +67,17 @@ func (s *Store) loadRows(ctx context.Context, fresh, usual keySet, found *rowSet
 }
 
 // assemble decodes each event once, however many lookups name it: its body may
-// have to be inflated.
-func (s *Store) assemble(lookups []dispatch.Lookup, found *rowSet) ([]dispatch.Loaded, error) {
+// have to be inflated. A row that cannot be read spoils the answers it belongs to.
+func (s *Store) assemble(lookups []dispatch.Lookup, found *rowSet) []dispatch.Loaded {
 	a := assembly{rows: found.rows, events: map[key]webhook.Event{}, now: s.now()}
 	loaded := make([]dispatch.Loaded, len(lookups))
 	for i, l := range lookups {
 		var err error
 		if loaded[i], err = a.answer(l.DeliveryKey); err != nil {
-			return nil, err
+			loaded[i] = dispatch.Loaded{Err: err}
 		}
 	}
-	return loaded, nil
+	return loaded
 }
 
 type assembly struct {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,10 @@ func (s *Store) Load(ctx context.Context, lookups []dispatch.Lookup) (loaded []d
 		now := s.now()
 		loaded = make([]dispatch.Loaded, len(lookups))
 		for i, l := range lookups {
-			if loaded[i], err = load(c, l.DeliveryKey, now); err != nil {
+			switch loaded[i], err = load(c, l.DeliveryKey, now); {
+			case errors.Is(err, webhook.ErrUnreadable):
+				loaded[i] = dispatch.Loaded{Err: err}
+			case err != nil:
 				return fmt.Errorf("load %s: %w", l.ID(), err)
 			}
 		}
@@ -162,7 +166,7 @@ func scanDelivery(row scanner) (d webhook.Delivery, err error) {
 	d.NextAttemptAt, d.DiedAt, d.UpdatedAt, d.ExpiresAt = instant(next), instant(died), instant(updated), instant(expires)
 	d.HeldUntil, d.ParkedAt = instant(held), instant(parked)
 	if d.Attempts, err = decodeAttempts(attempts); err != nil {
-		return webhook.Delivery{}, fmt.Errorf("delivery %s: %w", d.ID(), err)
+		return webhook.Delivery{}, fmt.Errorf("delivery %s: %w: %w", d.ID(), webhook.ErrUnreadable, err)
 	}
 	return d, nil
 }

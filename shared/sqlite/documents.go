@@ -74,7 +74,7 @@ func encodeEndpoint(e webhook.Endpoint) string {
 func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 	var doc endpointDoc
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return webhook.Endpoint{}, fmt.Errorf("document of endpoint %s: %w", e.ID, err)
+		return webhook.Endpoint{}, fmt.Errorf("document of endpoint %s: %w: %w", e.ID, webhook.ErrUnreadable, err)
 	}
 	e.URL, e.Description, e.EventTypes = doc.URL, doc.Description, doc.EventTypes
 	e.State, e.DisabledReason, e.Scheme = doc.State, doc.Reason, doc.Scheme

@@ -177,7 +177,7 @@ func scanEndpoint(row scanner, tenant webhook.TenantID) (webhook.Endpoint, error
 		return e, nil // never failed
 	}
 	if e.Health, err = decodeHealth(health); err != nil {
-		return webhook.Endpoint{}, fmt.Errorf("health of endpoint %s: %w", e.ID, err)
+		return webhook.Endpoint{}, fmt.Errorf("health of endpoint %s: %w: %w", e.ID, webhook.ErrUnreadable, err)
 	}
 	e.Health.Rev = healthRev
 	return e, nil

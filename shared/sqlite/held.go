@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,20 +12,25 @@ import (
 const listHeld = "SELECT " + deliveryColumns + " FROM deliveries WHERE held_until > 0 AND held_until <= ? ORDER BY held_until LIMIT ?"
 
 // Held returns at most limit deliveries whose HeldUntil is not after until, the
-// earliest first.
+// earliest first. With ErrUnreadable it returns those it could read.
 func (s *Store) Held(ctx context.Context, until time.Time, limit int) (held []webhook.Delivery, err error) {
 	now := s.now()
+	var spoiled []error
 	err = s.read(ctx, func(c *conn) error {
 		return c.each(listHeld, []any{millis(until), limit}, func(row scanner) (bool, error) {
-			d, err := scanDelivery(row)
-			if now.Before(d.ExpiresAt) {
+			switch d, err := scanDelivery(row); {
+			case errors.Is(err, webhook.ErrUnreadable):
+				spoiled = append(spoiled, err)
+			case err != nil:
+				return false, err
+			case now.Before(d.ExpiresAt):
 				held = append(held, d)
 			}
-			return true, err
+			return true, nil
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list held deliveries: %w", err)
+	if err = errors.Join(append(spoiled, err)...); err != nil {
+		return held, fmt.Errorf("list held deliveries: %w", err)
 	}
 	return held, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
@@ -98,6 +99,34 @@ func TestReopeningKeepsEverything(t *testing.T) {
 
 // equateEmpty treats nil and empty lists of attempts alike.
 var equateEmpty = cmp.Transformer("attempts", func(a []webhook.Attempt) string { return fmt.Sprint(a) })
+
+func TestADamagedRowSpoilsItsOwnDeliveryOnly(t *testing.T) {
+	now := time.Now()
+	s, err := Open(Config{Path: Memory})
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	var lookups []dispatch.Lookup
+	for range 2 {
+		e := newEvent(now, "ep")
+		d := webhook.NewDelivery(e, "ep").Park(now, now)
+		must(t, s.PutEvent(t.Context(), e))
+		must(t, s.SaveDelivery(t.Context(), d))
+		lookups = append(lookups, dispatch.Lookup{DeliveryKey: d.DeliveryKey})
+	}
+	must(t, s.write(t.Context(), func(c *conn) error {
+		_, err := c.exec("UPDATE deliveries SET attempts = '{' WHERE event = ?", string(lookups[0].Event))
+		return err
+	}))
+	loaded, err := s.Load(t.Context(), lookups)
+	must(t, err)
+	if !errors.Is(loaded[0].Err, webhook.ErrUnreadable) || loaded[1].Err != nil || loaded[1].Delivery == nil {
+		t.Errorf("loaded %+v", loaded)
+	}
+	held, err := s.Held(t.Context(), now, 10)
+	if !errors.Is(err, webhook.ErrUnreadable) || len(held) != 1 || held[0].DeliveryKey != lookups[1].DeliveryKey {
+		t.Errorf("held %+v, %v", held, err)
+	}
+}
 
 func TestOpenRefusesAFileInUse(t *testing.T) {
 	cfg := Config{Path: filepath.Join(t.TempDir(), "relay.db")}

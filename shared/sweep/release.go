@@ -22,6 +22,7 @@ const (
 type HeldStore interface {
 	// Held returns at most limit deliveries whose HeldUntil is not after until,
 	// roughly the earliest first. It may lag, and show a row as it was moments ago.
+	// With ErrUnreadable it returns those that can be read.
 	Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error)
 	// SaveDelivery stores d as dispatch.Store does.
 	SaveDelivery(ctx context.Context, d webhook.Delivery) error
@@ -39,7 +40,10 @@ func (s Sweeper) Release(ctx context.Context) (sent int, err error) {
 	}
 	for ctx.Err() == nil {
 		held, err := s.Store.Held(ctx, r.now.Add(s.Interval), heldPage)
-		if err != nil {
+		unreadable := errors.Is(err, webhook.ErrUnreadable)
+		if unreadable {
+			s.Log.Error("rows unreadable", "error", err.Error())
+		} else if err != nil {
 			return sent, fmt.Errorf("held deliveries: %w", err)
 		}
 		n, fresh, err := r.page(ctx, held)
@@ -48,7 +52,7 @@ func (s Sweeper) Release(ctx context.Context) (sent int, err error) {
 			return sent, err
 		}
 		// A page that shows only what was handled already is an index that lags.
-		if len(held) < heldPage || !fresh {
+		if len(held) < heldPage && !unreadable || !fresh {
 			break
 		}
 	}

@@ -1,11 +1,13 @@
 package sweep_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -133,6 +135,13 @@ func TestRelease(t *testing.T) {
 		w.release(1)
 		w.wantSent(e)
 	})
+	rule("ARowThatCannotBeReadKeepsNoOther", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		e := w.hold("a", w.now)
+		w.sweeper.Store = spoiled{w.store}
+		w.release(1)
+		w.wantSent(e)
+	})
 	rule("AQueueThatFailsLosesNothing", func(w *world) {
 		w.endpoint("a", webhook.Health{})
 		e := w.hold("a", w.now)
@@ -143,4 +152,12 @@ func TestRelease(t *testing.T) {
 		w.release(1)
 		w.wantSent(e)
 	})
+}
+
+// spoiled is a store that holds one more row, which cannot be read.
+type spoiled struct{ sweep.Store }
+
+func (s spoiled) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
+	held, err := s.Store.Held(ctx, until, limit)
+	return held, errors.Join(err, webhook.ErrUnreadable)
 }

@@ -18,6 +18,9 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrBadCursor: a list position that this relay did not hand out.
 	ErrBadCursor = errors.New("unknown cursor")
+	// ErrUnreadable: a stored row that is damaged, or written by a newer version
+	// than this one. It concerns that row alone.
+	ErrUnreadable = errors.New("row cannot be read")
 	// ErrMoveRunning: a redrive of the dead-letter queue is already under way.
 	ErrMoveRunning = errors.New("a redrive is already running")
 )
