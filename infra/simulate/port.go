@@ -241,6 +241,11 @@ func (s store) Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook
 	})
 }
 
+func (s store) Endpoints(ctx context.Context, tenant webhook.TenantID, _ webhook.Page) ([]webhook.Endpoint, string, error) {
+	all, err := s.AllEndpoints(ctx, tenant)
+	return all, "", err
+}
+
 func (s store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, _ ...audit.Line) error {
 	return change(ctx, s.host, opWriteEndpoint, string(e.ID), func(t *tables) error {
 		k := endpointKey{e.Tenant, e.ID}
@@ -317,9 +322,4 @@ func (s store) PutTenant(context.Context, webhook.Tenant, ...audit.Line) (webhoo
 // Tenant is not modelled.
 func (s store) Tenant(context.Context, webhook.TenantID) (webhook.Tenant, error) {
 	return webhook.Tenant{}, errNotModelled
-}
-
-// Endpoints is not modelled.
-func (s store) Endpoints(context.Context, webhook.TenantID, webhook.Page) ([]webhook.Endpoint, string, error) {
-	return nil, "", errNotModelled
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/seal"
 	"webhookrelay/shared/webhook"
@@ -66,7 +68,7 @@ var problems = []struct {
 	}},
 	{webhook.ErrFull, Problem{
 		Type: "limit-reached", Status: http.StatusConflict, Title: "Limit reached",
-		Detail: "There are as many of these as there may be. Remove one that is not needed any more.",
+		Detail: fmt.Sprintf("A tenant has at most %d endpoints and %d keys. Remove one that is not needed any more.", webhook.MaxEndpoints, keyring.MaxKeys),
 	}},
 	{webhook.ErrConflict, Problem{
 		Type: "conflict", Status: http.StatusConflict, Title: "Changed meanwhile",

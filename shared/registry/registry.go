@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ type NewEndpoint struct {
 }
 
 // CreateEndpoint checks and stores a new endpoint. *webhook.Invalid, ErrExists,
-// ErrNotFound (tenant) or seal.ErrUnavailable when it cannot.
+// ErrFull, ErrNotFound (tenant) or seal.ErrUnavailable when it cannot.
 func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, n NewEndpoint) (webhook.Endpoint, error) {
 	now := r.now()
 	e := webhook.Endpoint{
@@ -84,6 +85,9 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	if err := r.setReceiver(ctx, &e, &n.URL, n.Headers); err != nil {
 		return webhook.Endpoint{}, err
 	}
+	if err := r.hasRoom(ctx, tenant, e.ID); err != nil {
+		return webhook.Endpoint{}, err
+	}
 	secret, err := r.secretFor(ctx, e, n.Secret, now)
 	if err != nil {
 		return webhook.Endpoint{}, err
@@ -95,6 +99,26 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	}
 	e.Rev = 1
 	return e, nil
+}
+
+// hasRoom returns ErrFull when the tenant has as many endpoints as it may. Those created at the same time do not see each other; the few too many
+// do no harm. An id that is taken is left to the store to refuse.
+func (r *Registry) hasRoom(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID) error {
+	for p, count := (webhook.Page{Limit: webhook.MaxEndpoints}), 0; ; {
+		endpoints, next, err := r.Store.Endpoints(ctx, tenant, p)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(endpoints, func(e webhook.Endpoint) bool { return e.ID == endpoint }) {
+			return nil
+		}
+		if count += len(endpoints); count >= webhook.MaxEndpoints {
+			return fmt.Errorf("tenant %s: %w", tenant, webhook.ErrFull)
+		}
+		if p.After = next; next == "" {
+			return nil
+		}
+	}
 }
 
 // EndpointChange names the fields to change; nil leaves a field as it is.

@@ -109,7 +109,7 @@ func TestADamagedRowSpoilsItsOwnDeliveryOnly(t *testing.T) {
 	for range 2 {
 		e := newEvent(now, "ep")
 		d := webhook.NewDelivery(e, "ep").Park(now, now)
-		must(t, s.PutEvent(t.Context(), e))
+		must(t, s.PutEvents(t.Context(), []webhook.Event{e}))
 		must(t, s.SaveDelivery(t.Context(), d))
 		lookups = append(lookups, dispatch.Lookup{DeliveryKey: d.DeliveryKey})
 	}

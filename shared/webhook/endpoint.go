@@ -70,6 +70,11 @@ func (e Endpoint) Wants(t EventType) bool {
 	return false
 }
 
+// MaxEndpoints bounds a tenant's endpoints. An event's row names those it goes
+// to: a thousand ids of 64 bytes beside 256 KiB of data stay below the 400 KB
+// that DynamoDB takes.
+const MaxEndpoints = 1000
+
 // MaxSecrets bounds how many secrets sign at once, so that a header stays small.
 const MaxSecrets = 10
 
