@@ -1,0 +1,374 @@
+package dispatch_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"webhookrelay/shared/breaker"
+	"webhookrelay/shared/dispatch"
+	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/retry"
+	"webhookrelay/shared/sweep"
+	"webhookrelay/shared/webhook"
+)
+
+// situation is what a delivery meets: where it stands, what comes for it, how its
+// endpoint is and what that answers.
+type situation struct {
+	// from is a state, or "redriven": dead, with a message that was sent since.
+	from string
+	// message is "carrying", "once" (asked for by hand), "late" (the answer comes
+	// when another consumer has brought the delivery to from) or "sweeper".
+	message  string
+	endpoint string // "", "disabled" or "deleted"
+	breaker  string // "", "open" or "probe due"
+	answer   string // "2xx", "410", "cut short", "failed", "slow down" or "retry after"
+	// last: the schedule has no wait left; early: the attempt is not due; tooLong:
+	// it has been parked for longer than its lifetime; beyond: as many were
+	// released as may be.
+	last, early, tooLong, beyond bool
+}
+
+var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+// event names what happens in words of delivery-states.md: of what applies, the first.
+func (s situation) event() string {
+	byMessage := s.message != "once"
+	switch {
+	case s.early:
+		return "not due yet"
+	case s.tooLong:
+		return "on hold for too long"
+	case s.endpoint != "" && (byMessage || s.endpoint == "deleted"):
+		return "endpoint " + s.endpoint
+	case s.breaker == "open" && byMessage:
+		return "breaker open"
+	case s.beyond:
+		return "beyond the rate"
+	case s.answer == "2xx", s.answer == "410", s.answer == "cut short":
+		return s.answer
+	case s.breaker == "probe due" && byMessage:
+		return "probe failed"
+	case s.last:
+		return "last failed"
+	}
+	return map[string]string{"failed": "failed", "slow down": "429, 502, 504", "retry after": "Retry-After"}[s.answer]
+}
+
+// situations lists every one that can be.
+func situations() (all []situation) {
+	states := []string{"queued", "retrying", "parked", "delivered", "dead", "cancelled"}
+	answers := []string{"2xx", "410", "cut short", "failed", "slow down", "retry after"}
+	add := func(s situation) {
+		for _, answer := range answers {
+			for _, last := range []bool{false, true} {
+				s.answer, s.last = answer, last
+				all = append(all, s)
+			}
+		}
+	}
+	for _, message := range []string{"carrying", "once"} {
+		for _, from := range append(states, "redriven") {
+			if message == "once" && from == "redriven" {
+				continue
+			}
+			for _, endpoint := range []string{"", "disabled", "deleted"} {
+				for _, breaker := range []string{"", "open", "probe due"} {
+					s := situation{from: from, message: message, endpoint: endpoint, breaker: breaker}
+					add(s)
+					if message == "carrying" {
+						s.early = from == "retrying"
+						s.tooLong = from == "parked"
+						add(s)
+					}
+				}
+			}
+		}
+	}
+	for _, from := range []string{"delivered", "dead", "cancelled"} {
+		add(situation{from: from, message: "late"})
+	}
+	for _, from := range []string{"retrying", "parked", "dead"} {
+		for _, s := range []situation{{}, {endpoint: "disabled"}, {endpoint: "deleted"}, {breaker: "open"}, {beyond: true}, {tooLong: from == "parked"}} {
+			s.from, s.message, s.answer = from, "sweeper", "2xx"
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// memory is a store of one delivery and a queue that takes everything.
+type memory struct {
+	dispatch.Store
+	event    webhook.Event
+	endpoint *webhook.Endpoint
+	row      *webhook.Delivery
+	sent     int
+}
+
+func (m *memory) Load(_ context.Context, lookups []dispatch.Lookup) ([]dispatch.Loaded, error) {
+	return []dispatch.Loaded{{Event: &m.event, Endpoint: m.endpoint, Delivery: m.row}}[:len(lookups)], nil
+}
+
+func (m *memory) SaveDelivery(_ context.Context, d webhook.Delivery) error {
+	if d.Event != m.event.Ref {
+		return nil // the one that goes first
+	}
+	if m.row != nil && m.row.Rev != d.Rev {
+		return webhook.ErrConflict
+	}
+	d.Rev++
+	m.row = &d
+	return nil
+}
+
+func (m *memory) SaveHealth(context.Context, webhook.TenantID, webhook.EndpointID, webhook.Health) error {
+	return nil
+}
+
+func (m *memory) DisableEndpoint(context.Context, webhook.TenantID, webhook.EndpointID, webhook.Reason, time.Time) error {
+	return nil
+}
+
+func (m *memory) Hide(context.Context, []dispatch.Hiding) []string { return nil }
+
+func (m *memory) SendDelayed(_ context.Context, messages []sweep.Delayed) error {
+	m.sent += len(messages)
+	return nil
+}
+
+func (m *memory) Send(context.Context, []webhook.DeliveryKey) error { return nil }
+
+// held lists another delivery before the one that is watched: it takes the
+// probe, and the first turn.
+func (m *memory) held() []webhook.Delivery {
+	first := *m.row
+	first.Event, first.State, first.ParkedAt = "another", webhook.Retrying, time.Time{}
+	if m.sent > 0 {
+		return nil
+	}
+	return []webhook.Delivery{first, *m.row}
+}
+
+// row returns the delivery as it stands in a state; nil: it is queued.
+func (s situation) row(e webhook.Event, state string) *webhook.Delivery {
+	failed := webhook.Attempt{At: now.Add(-time.Hour), Reason: webhook.ReasonTimeout}
+	d := webhook.NewDelivery(e, endpoint)
+	switch state {
+	case "queued":
+		return nil
+	case "retrying":
+		due := now.Add(-time.Second)
+		if s.early {
+			due = now.Add(time.Minute)
+		}
+		d = d.Retry(failed, due, webhook.NextSlowDown)
+	case "parked":
+		since := now.Add(-time.Minute)
+		if s.tooLong {
+			since = now.Add(-4 * 24 * time.Hour)
+		}
+		d = d.Park(now.Add(-time.Second), since)
+	case "delivered":
+		d = d.Succeed(webhook.Attempt{At: now.Add(-time.Hour)})
+	case "cancelled":
+		d = d.Cancel(webhook.ReasonManual, now.Add(-time.Minute))
+	default:
+		d = d.GiveUp(failed, webhook.ReasonManual) // a reason that no end has
+	}
+	if s.message == "sweeper" {
+		d = d.Hold(now)
+	}
+	d.BudgetStart = d.AttemptCount // as if no retry had been spent
+	d.Rev = 1
+	return &d
+}
+
+// live lets the situation happen and says what became of the delivery.
+func (s situation) live(t *testing.T) (to, because string) {
+	t.Helper()
+	ref := id.NewSource().EventRef(now.Add(-time.Hour))
+	m := &memory{
+		event: webhook.Event{Tenant: tenant, Ref: ref, ID: id.EventID(ref), Targets: []webhook.EndpointID{endpoint}, ExpiresAt: now.Add(time.Hour)},
+	}
+	m.row = s.row(m.event, s.from)
+	if s.endpoint != "deleted" {
+		m.endpoint = &webhook.Endpoint{Tenant: tenant, ID: endpoint, State: webhook.EndpointEnabled}
+		if s.endpoint == "disabled" {
+			m.endpoint.State = webhook.EndpointDisabled
+		}
+		switch s.breaker {
+		case "open":
+			m.endpoint.Health = webhook.Health{FailingSince: now, OpenedAt: now, OpenUntil: now.Add(time.Minute)}
+		case "probe due":
+			m.endpoint.Health = webhook.Health{FailingSince: now, OpenedAt: now, OpenUntil: now.Add(-time.Second)}
+		}
+	}
+	if s.message == "sweeper" {
+		s.release(t, m)
+	} else {
+		s.deliver(t, m)
+	}
+	before, after := s.row(m.event, s.from), m.row
+	switch {
+	case after == nil, before != nil && before.State == after.State && before.Reason == after.Reason &&
+		before.NextCause == after.NextCause && before.NextAttemptAt.Equal(after.NextAttemptAt) && before.Spent() == after.Spent():
+		return "unchanged", ""
+	case after.Reason != "":
+		return string(after.State), string(after.Reason)
+	}
+	return string(after.State), string(after.NextCause)
+}
+
+func (s situation) deliver(t *testing.T, m *memory) {
+	t.Helper()
+	code, ask := map[string]int{"2xx": 204, "410": 410, "failed": 500, "slow down": 429, "retry after": 503}[s.answer], time.Duration(0)
+	if s.answer == "retry after" {
+		ask = 12 * time.Hour
+	}
+	answer := status(code)
+	answer.RetryAfter, answer.Aborted = ask, s.answer == "cut short"
+	sender := &script{answers: []webhook.Result{answer}}
+	message := dispatch.Message{ID: "m", SentAt: now.Add(-2 * time.Hour), Receives: 1}
+	switch s.message {
+	case "late":
+		settled := m.row
+		m.row = s.row(m.event, "retrying")
+		sender.during = func() {
+			settled.Rev = 2
+			m.row = settled
+		}
+	case "carrying":
+		if s.from == "redriven" {
+			message.SentAt = now
+		}
+	}
+	message.Body = []byte(envelope.Encode(envelope.Envelope{
+		DeliveryKey: webhook.DeliveryKey{Tenant: tenant, Event: m.event.Ref, Endpoint: endpoint}, Once: s.message == "once",
+	}))
+	schedule := []time.Duration{time.Hour}
+	if s.last {
+		schedule = nil
+	}
+	dispatch.New(dispatch.Config{
+		Store: m, Queue: m, Sender: sender, Policy: retry.Policy{Schedule: schedule}, Breaker: breaker.Policy{Failures: 5, Window: time.Minute},
+		Lifetime: 72 * time.Hour, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	}).Handle(t.Context(), []dispatch.Message{message})
+}
+
+// swept is a memory as the sweeper's release sees it.
+type swept struct {
+	sweep.Store
+	*memory
+}
+
+func (s swept) Held(context.Context, time.Time, int) ([]webhook.Delivery, error) {
+	return s.held(), nil
+}
+
+func (s swept) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
+	return s.memory.SaveDelivery(ctx, d)
+}
+
+func (s swept) Endpoint(context.Context, webhook.TenantID, webhook.EndpointID) (webhook.Endpoint, error) {
+	if s.endpoint == nil {
+		return webhook.Endpoint{}, webhook.ErrNotFound
+	}
+	return *s.endpoint, nil
+}
+
+func (s situation) release(t *testing.T, m *memory) {
+	t.Helper()
+	rate := 1000.0
+	if s.beyond {
+		rate = 0.001
+	}
+	_, err := sweep.Sweeper{
+		Store: swept{memory: m}, Queue: m, Breaker: breaker.Policy{Failures: 5, Window: time.Minute}, Lifetime: 72 * time.Hour,
+		Interval: time.Minute, Rate: rate, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	}.Release(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rule is a line of the table in delivery-states.md.
+type rule struct{ from, message, event, to, because string }
+
+const anythingElse = "anything else"
+
+// documented reads the table: a line with several states in its first cell is as
+// many rules.
+func documented(t *testing.T) map[rule]bool {
+	t.Helper()
+	document, err := os.ReadFile("../../infra/docs/delivery-states.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(document), "| from | message | when | to | because |\n")
+	if !found {
+		t.Fatal("delivery-states.md has no table of transitions")
+	}
+	rules := map[rule]bool{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.ReplaceAll(strings.Trim(line, "|\n"), "`", ""), "|")
+		if len(cells) != 5 {
+			break
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if strings.HasPrefix(cells[0], "---") {
+			continue
+		}
+		for _, from := range strings.Fields(cells[0]) {
+			r := rule{from, cells[1], cells[2], cells[3], cells[4]}
+			if rules[r] {
+				t.Errorf("%+v is there twice", r)
+			}
+			rules[r] = true
+		}
+	}
+	return rules
+}
+
+func TestTheTableOfTransitionsIsWhatHappens(t *testing.T) {
+	t.Parallel()
+	rules := documented(t)
+	used := map[rule]bool{}
+	for _, s := range situations() {
+		to, because := s.live(t)
+		r := rule{s.from, s.message, s.event(), to, because}
+		if !rules[r] && !explicit(rules, r) {
+			r.event = anythingElse
+		}
+		if !rules[r] {
+			r.event = s.event()
+			t.Errorf("%s: delivery-states.md does not say so", fmt.Sprintf("%+v becomes %+v", s, r))
+		}
+		used[r] = true
+	}
+	for _, r := range slices.SortedFunc(maps.Keys(rules), func(a, b rule) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
+		if !used[r] {
+			t.Errorf("delivery-states.md says %+v, which never happens", r)
+		}
+	}
+}
+
+// explicit reports whether the table names the event of r, whatever it comes to.
+func explicit(rules map[rule]bool, r rule) bool {
+	for other := range rules {
+		if other.from == r.from && other.message == r.message && other.event == r.event {
+			return true
+		}
+	}
+	return false
+}
