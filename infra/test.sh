@@ -57,8 +57,8 @@ go test -count=1 -timeout 10m ./...
 step "race detector"
 env -u RELAY_TEST_AWS_ENDPOINT -u RELAY_TEST_REQUIRED make --no-print-directory test-race
 
-step "fuzz, a little"
-infra/fuzz.sh 5s
+step "fuzz, for some minutes in all"
+infra/fuzz.sh 8s
 
 if need "Schemathesis and Checkov" infra/audit/install.sh; then
   step "made-up requests, good and bad, by openapi.yaml"

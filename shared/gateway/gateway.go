@@ -56,11 +56,13 @@ func newRequest(ctx context.Context, event events.APIGatewayProxyRequest) (*http
 			query.Set(name, value)
 		}
 	}
-	target := url.URL{Path: event.Path, RawQuery: query.Encode()}
-	request, err := http.NewRequestWithContext(ctx, event.HTTPMethod, target.String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, event.HTTPMethod, "/", bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("request %s %s: %w", event.HTTPMethod, event.Path, err)
 	}
+	// Not by way of text: a path that begins with two slashes would be taken for a host.
+	target := url.URL{Path: event.Path, RawQuery: query.Encode()}
+	request.URL = &target
 	for name, value := range event.Headers {
 		request.Header.Set(name, value)
 	}

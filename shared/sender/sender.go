@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -179,6 +180,7 @@ func answer(response *http.Response, body []byte, now time.Time) webhook.Result 
 		result.Reason = webhook.ReasonHTTP5xx
 	default:
 		result.Reason = webhook.ReasonHTTPOther
+		result.Detail = fmt.Sprintf("answered with status %03d, which is none of HTTP's", code)
 	}
 	result.RetryAfter = retryAfter(response.Header.Get("Retry-After"), now)
 	return result

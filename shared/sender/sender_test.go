@@ -32,7 +32,7 @@ var loopback = safedial.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.
 var event = webhook.Event{ID: "evt_1", Body: []byte(`{"type":"a","data":1}`)}
 
 // newSender returns a sender, and an endpoint at url whose secret it can open.
-func newSender(t *testing.T, policy safedial.Policy, timeout time.Duration, url string) (*sender.Sender, webhook.Endpoint) {
+func newSender(t testing.TB, policy safedial.Policy, timeout time.Duration, url string) (*sender.Sender, webhook.Endpoint) {
 	t.Helper()
 	key, err := seal.NewLocalKey(make([]byte, seal.LocalKeySize))
 	if err != nil {

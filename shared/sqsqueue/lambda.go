@@ -21,7 +21,7 @@ func FromLambda(event events.SQSEvent) []dispatch.Message {
 			Body:            []byte(record.Body),
 			SentAt:          fromMilliseconds(record.Attributes["SentTimestamp"]),
 			FirstReceivedAt: fromMilliseconds(record.Attributes["ApproximateFirstReceiveTimestamp"]),
-			Receives:        atoi(record.Attributes["ApproximateReceiveCount"]),
+			Receives:        max(0, atoi(record.Attributes["ApproximateReceiveCount"])),
 		}
 	}
 	return messages
