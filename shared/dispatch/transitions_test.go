@@ -329,7 +329,7 @@ func documented(t *testing.T) map[rule]bool {
 		if strings.HasPrefix(cells[0], "---") {
 			continue
 		}
-		for _, from := range strings.Fields(cells[0]) {
+		for from := range strings.FieldsSeq(cells[0]) {
 			r := rule{from, cells[1], cells[2], cells[3], cells[4]}
 			if rules[r] {
 				t.Errorf("%+v is there twice", r)
