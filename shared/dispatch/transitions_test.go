@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -30,7 +31,7 @@ type situation struct {
 	message  string
 	endpoint string // "", "disabled" or "deleted"
 	breaker  string // "", "open" or "probe due"
-	answer   string // "2xx", "410", "cut short", "failed", "slow down" or "retry after"
+	answer   string // "2xx", "410", "told to stop", "cut short", "not sent", "failed", "slow down" or "retry after"
 	// last: the schedule has no wait left; early: the attempt is not due; tooLong:
 	// it has been parked for longer than its lifetime; beyond: as many were
 	// released as may be.
@@ -53,7 +54,7 @@ func (s situation) event() string {
 		return "breaker open"
 	case s.beyond:
 		return "beyond the rate"
-	case s.answer == "2xx", s.answer == "410", s.answer == "cut short":
+	case slices.Contains([]string{"2xx", "410", "told to stop", "cut short", "not sent"}, s.answer):
 		return s.answer
 	case s.breaker == "probe due" && byMessage:
 		return "probe failed"
@@ -66,9 +67,12 @@ func (s situation) event() string {
 // situations lists every one that can be.
 func situations() (all []situation) {
 	states := []string{"queued", "retrying", "parked", "delivered", "dead", "cancelled"}
-	answers := []string{"2xx", "410", "cut short", "failed", "slow down", "retry after"}
+	answers := []string{"2xx", "410", "told to stop", "cut short", "not sent", "failed", "slow down", "retry after"}
 	add := func(s situation) {
 		for _, answer := range answers {
+			if s.message == "late" && answer == "not sent" {
+				continue // no answer, and none that is late
+			}
 			for _, last := range []bool{false, true} {
 				s.answer, s.last = answer, last
 				all = append(all, s)
@@ -230,13 +234,19 @@ func (s situation) live(t *testing.T) (to, because string) {
 
 func (s situation) deliver(t *testing.T, m *memory) {
 	t.Helper()
-	code, ask := map[string]int{"2xx": 204, "410": 410, "failed": 500, "slow down": 429, "retry after": 503}[s.answer], time.Duration(0)
-	if s.answer == "retry after" {
-		ask = 12 * time.Hour
+	answer := status(map[string]int{"2xx": 204, "410": 410, "told to stop": 500, "failed": 500, "slow down": 429, "retry after": 503}[s.answer])
+	switch s.answer {
+	case "told to stop":
+		answer.Control = webhook.ControlAbort
+	case "cut short":
+		answer.Aborted = true
+	case "retry after":
+		answer.RetryAfter = 12 * time.Hour
 	}
-	answer := status(code)
-	answer.RetryAfter, answer.Aborted = ask, s.answer == "cut short"
 	sender := &script{answers: []webhook.Result{answer}}
+	if s.answer == "not sent" {
+		sender.fails = errors.New("secrets cannot be opened")
+	}
 	message := dispatch.Message{ID: "m", SentAt: now.Add(-2 * time.Hour), Receives: 1}
 	switch s.message {
 	case "late":
@@ -259,7 +269,7 @@ func (s situation) deliver(t *testing.T, m *memory) {
 		schedule = nil
 	}
 	dispatch.New(dispatch.Config{
-		Store: m, Queue: m, Sender: sender, Policy: retry.Policy{Schedule: schedule}, Breaker: breaker.Policy{Failures: 5, Window: time.Minute},
+		Store: m, Queue: m, Sender: sender, Announcer: &listener{}, Policy: retry.Policy{Schedule: schedule}, Breaker: breaker.Policy{Failures: 5, Window: time.Minute},
 		Lifetime: 72 * time.Hour, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}).Handle(t.Context(), []dispatch.Message{message})
 }
