@@ -26,13 +26,13 @@ import (
 // world is the whole API over a store in memory, as relay dev puts it together,
 // without anything that delivers.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 	// root is the bootstrap admin key.
 	root string
 }
 
-func newWorld(t *testing.T, change ...func(*api.Config, *api.Accept)) *world {
+func newWorld(t testing.TB, change ...func(*api.Config, *api.Accept)) *world {
 	t.Helper()
 	store, err := sqlite.Open(sqlite.Config{Path: sqlite.Memory})
 	if err != nil {
