@@ -72,10 +72,11 @@ func newRequest(ctx context.Context, event events.APIGatewayProxyRequest) (*http
 	request.Host = request.Header.Get("Host")
 	request.RemoteAddr = event.RequestContext.Identity.SourceIP
 	// The gateway's own path begins with its stage; see api's links to itself.
+	asked := target
 	if path := event.RequestContext.Path; path != "" {
-		target.Path = path
+		asked.Path = path
 	}
-	request.RequestURI = target.RequestURI()
+	request.RequestURI = asked.RequestURI()
 	return request, nil
 }
 
