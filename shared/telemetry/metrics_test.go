@@ -18,7 +18,9 @@ func line(log func(*bytes.Buffer) *slog.Logger, attrs ...any) string {
 	return out.String()
 }
 
-func onLambda(out *bytes.Buffer) *slog.Logger { return telemetry.NewFunctionLogger(out, 0, "relay-prod") }
+func onLambda(out *bytes.Buffer) *slog.Logger {
+	return telemetry.NewFunctionLogger(out, 0, "relay-prod")
+}
 func onLaptop(out *bytes.Buffer) *slog.Logger { return telemetry.NewLogger(out, 0) }
 
 func TestMetrics(t *testing.T) {
