@@ -319,7 +319,7 @@ func TestWritesNeedAULID(t *testing.T) {
 	if err := f.SaveDelivery(t.Context(), d); err == nil {
 		t.Error("SaveDelivery: no error")
 	}
-	if err := f.PutEvents(t.Context(), []webhook.Event{webhook.Event{Tenant: "acme", Ref: "not-a-ulid"}}); err == nil {
+	if err := f.PutEvents(t.Context(), []webhook.Event{{Tenant: "acme", Ref: "not-a-ulid"}}); err == nil {
 		t.Error("PutEvent: no error")
 	}
 	loaded, err := f.Load(t.Context(), []dispatch.Lookup{{DeliveryKey: d.DeliveryKey, Fresh: true}})
