@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 
 	"webhookrelay/infra/permissions"
 )
@@ -44,14 +42,8 @@ func recordCalls() (callRecord, error) {
 	if err := os.WriteFile(file, []byte(recorder.URL), 0o600); err != nil {
 		return callRecord{}, err
 	}
-	pids, err := processesOf(stack + "-")
-	if err != nil {
+	if _, err := killAll(stack + "-"); err != nil {
 		return callRecord{}, err
-	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return callRecord{}, fmt.Errorf("end process %d: %w", pid, err)
-		}
 	}
 	return callRecord{recorder, stack}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -111,40 +112,39 @@ func (s stack) reroute(t testing.TB, url string) {
 	s.kill(t, anyFunction) // who runs already reads no file
 }
 
-// kill ends all processes of a function at once, as a crash of the machine
-// does, and returns how many there were.
+// kill ends all processes of a function at once, and returns how many there were.
 func (s stack) kill(t testing.TB, function string) int {
 	t.Helper()
-	pids := s.processes(t, function)
+	killed, err := killAll(s.name + "-" + function)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return killed
+}
+
+// killAll ends the processes of all functions whose names begin with prefix, as
+// a crash of the machine does. It returns when they are gone, and how many there were.
+func killAll(prefix string) (int, error) {
+	pids, err := processesOf(prefix)
+	if err != nil {
+		return 0, err
+	}
 	for _, pid := range pids {
 		process, err := os.FindProcess(pid)
 		if err == nil {
 			err = process.Kill()
 		}
 		if err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Errorf("kill process %d: %v", pid, err)
+			return 0, fmt.Errorf("kill process %d: %w", pid, err)
 		}
 	}
-	eventually(t, patience, func() (bool, string) {
-		left := 0
-		for _, pid := range pids {
-			if runs(pid, s.name+"-"+function) {
-				left++
-			}
-		}
-		return left == 0, fmt.Sprintf("%d of %d killed processes are still there", left, len(pids))
+	gone, _ := poll(patience, func() (bool, string) {
+		return !slices.ContainsFunc(pids, func(pid int) bool { return runs(pid, prefix) }), ""
 	})
-	return len(pids)
-}
-
-// processes finds a function's processes.
-func (s stack) processes(t testing.TB, function string) []int {
-	t.Helper()
-	pids, err := processesOf(s.name + "-" + function)
-	if err != nil {
-		t.Fatal(err)
+	if !gone {
+		return 0, fmt.Errorf("of the killed processes %v some are still there", pids)
 	}
-	return pids
+	return len(pids), nil
 }
 
 // processesOf finds the processes of functions whose names begin with prefix, as
