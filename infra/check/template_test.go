@@ -36,6 +36,7 @@ type template struct {
 	Mappings  map[string]map[string]map[string]int `yaml:"Mappings"`
 	Resources map[string]struct {
 		Type                string    `yaml:"Type"`
+		Condition           string    `yaml:"Condition"`
 		DeletionPolicy      string    `yaml:"DeletionPolicy"`
 		UpdateReplacePolicy string    `yaml:"UpdateReplacePolicy"`
 		Properties          yaml.Node `yaml:"Properties"`

@@ -20,7 +20,7 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 		// Ingest stores the event before it sends the message, and retention
 		// outlasts the queues: a restored or replaced table, or a wrong setting.
 		d.Log.Error("event missing", "tenant_id", j.Tenant, "event_ref", j.Event, "endpoint_id", j.Endpoint,
-			"message_id", j.message.ID, "receives", j.message.Receives)
+			"message_id", j.message.ID, "receives", j.message.Receives, telemetry.Counted("MessagesRejected", 1))
 		return leave
 	}
 	delivery := webhook.NewDelivery(*event, j.Endpoint)
