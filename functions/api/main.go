@@ -60,7 +60,8 @@ func main() {
 			CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
 		}),
 		History:  past,
-		Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
+		Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
+		Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
 		Keyring: keyring.New(keyring.Config{
 			Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: adminKey, Trail: trail,
 		}),

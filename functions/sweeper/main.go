@@ -16,6 +16,7 @@ import (
 	"webhookrelay/shared/awsenv"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/replay"
 	"webhookrelay/shared/sqsqueue"
 	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/telemetry"
@@ -23,6 +24,9 @@ import (
 
 // reserve is kept of each invocation to note how far the walk got.
 const reserve = 10 * time.Second
+
+// jobTime is how much of each invocation goes to jobs at most.
+const jobTime = 20 * time.Second
 
 // interval is that of the schedule in template.yaml.
 const interval = time.Minute
@@ -39,8 +43,10 @@ func main() {
 		os.Exit(1)
 	}
 	breaker.Rand = rand.Float64
+	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
+	worker := replay.Worker{Store: store, Interval: interval, Now: time.Now, Log: log}
 	sweeper := sweep.Sweeper{
-		Store:   dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+		Store:   store,
 		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), deliveries),
 		Breaker: breaker, Lifetime: lifetime, Interval: interval, Rate: sweep.DefaultRate,
 		Now: time.Now,
@@ -53,6 +59,13 @@ func main() {
 			defer cancel()
 		}
 		_, err := sweeper.Release(ctx)
-		return errors.Join(err, sweeper.Run(ctx))
+		return errors.Join(err, advance(ctx, worker), sweeper.Run(ctx))
 	})
+}
+
+// advance goes on with the jobs for so long that time is left for the walk.
+func advance(ctx context.Context, worker replay.Worker) error {
+	ctx, cancel := context.WithTimeout(ctx, jobTime)
+	defer cancel()
+	return worker.Advance(ctx)
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -119,7 +120,7 @@ func viewAttempt(a webhook.Attempt) attemptView {
 }
 
 func (m Manage) listDeliveries(w http.ResponseWriter, r *http.Request) error {
-	values, err := query(r, "limit", "cursor", "endpoint", "status")
+	values, err := query(r, "limit", "cursor", "endpoint", "status", "event_type", "since", "until")
 	if err != nil {
 		return err
 	}
@@ -135,6 +136,15 @@ func (m Manage) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 		if err := webhook.CheckID("endpoint", string(filter.Endpoint)); err != nil {
 			return err
 		}
+	}
+	if pattern := values.Get("event_type"); pattern != "" {
+		filter.Types = []webhook.Pattern{webhook.Pattern(pattern)}
+		if err := webhook.CheckPatterns("event_type", filter.Types); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(queryTime("since", values.Get("since"), &filter.Since), queryTime("until", values.Get("until"), &filter.Until)); err != nil {
+		return err
 	}
 	if err := m.tenantExists(r); err != nil {
 		return err
@@ -178,6 +188,19 @@ func (m Manage) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	writeJSON(w, http.StatusAccepted, viewDelivery(delivery))
+	return nil
+}
+
+func (m Manage) cancelDelivery(w http.ResponseWriter, r *http.Request) error {
+	key, err := deliveryOf(r)
+	if err != nil {
+		return err
+	}
+	delivery, err := m.Replayer.Cancel(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, viewDelivery(delivery))
 	return nil
 }
 

@@ -23,6 +23,7 @@ type Manage struct {
 	Registry *registry.Registry
 	History  history.History
 	Replayer replay.Replayer
+	Jobs     replay.Jobs
 	Keyring  *keyring.Keyring
 	Trail    audit.Trail
 }
@@ -53,6 +54,13 @@ func (m Manage) routes() []route {
 		{method: http.MethodGet, pattern: deliveries, needs: auth.Read, handle: m.listDeliveries},
 		{method: http.MethodGet, pattern: deliveries + "/{delivery}", needs: auth.Read, handle: m.getDelivery},
 		{method: http.MethodPost, pattern: deliveries + "/{delivery}/retry", needs: auth.Configure, handle: m.retryDelivery},
+		{method: http.MethodPost, pattern: deliveries + "/{delivery}/cancel", needs: auth.Configure, handle: m.cancelDelivery},
+		{method: http.MethodPost, pattern: endpoint + "/recover", needs: auth.Configure, handle: m.postRecover},
+		{method: http.MethodPost, pattern: endpoint + "/replay", needs: auth.Configure, handle: m.postReplay},
+		{method: http.MethodPost, pattern: endpoint + "/cancel", needs: auth.Configure, handle: m.postCancel},
+		{method: http.MethodGet, pattern: tenant + "/jobs", needs: auth.Read, handle: m.listJobs},
+		{method: http.MethodGet, pattern: tenant + "/jobs/{job}", needs: auth.Read, handle: m.getJob},
+		{method: http.MethodDelete, pattern: tenant + "/jobs/{job}", needs: auth.Configure, handle: m.cancelJob},
 		{method: http.MethodPost, pattern: tenant + "/keys", needs: auth.Grant, handle: m.postKey},
 		{method: http.MethodGet, pattern: tenant + "/keys", needs: auth.Grant, handle: m.listKeys},
 		{method: http.MethodDelete, pattern: tenant + "/keys/{key}", needs: auth.Grant, handle: m.deleteKey},

@@ -10,6 +10,7 @@ import (
 
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/keyring"
+	"webhookrelay/shared/replay"
 	"webhookrelay/shared/webhook"
 )
 
@@ -22,6 +23,8 @@ type document struct {
 			MaxItems  int      `yaml:"maxItems"`
 			MaxProps  int      `yaml:"maxProperties"`
 			Pattern   string   `yaml:"pattern"`
+			Maximum   int      `yaml:"maximum"`
+			Default   int      `yaml:"default"`
 		} `yaml:"schemas"`
 		Parameters map[string]struct {
 			Schema struct {
@@ -112,7 +115,14 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"GET /v1/tenants/{tenant}/audit: admin tenant read",
 		"GET /v1/tenants/{tenant}/deliveries: admin tenant read portal",
 		"GET /v1/tenants/{tenant}/deliveries/{delivery}: admin tenant read portal",
+		"POST /v1/tenants/{tenant}/deliveries/{delivery}/cancel: admin tenant portal",
 		"POST /v1/tenants/{tenant}/deliveries/{delivery}/retry: admin tenant portal",
+		"POST /v1/tenants/{tenant}/endpoints/{endpoint}/cancel: admin tenant portal",
+		"POST /v1/tenants/{tenant}/endpoints/{endpoint}/recover: admin tenant portal",
+		"POST /v1/tenants/{tenant}/endpoints/{endpoint}/replay: admin tenant portal",
+		"GET /v1/tenants/{tenant}/jobs: admin tenant read portal",
+		"DELETE /v1/tenants/{tenant}/jobs/{job}: admin tenant portal",
+		"GET /v1/tenants/{tenant}/jobs/{job}: admin tenant read portal",
 		"GET /v1/tenants/{tenant}/endpoints: admin tenant read portal",
 		"POST /v1/tenants/{tenant}/endpoints: admin tenant portal",
 		"DELETE /v1/tenants/{tenant}/endpoints/{endpoint}: admin tenant portal",
@@ -185,6 +195,8 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 		"Patterns":      {schemas["Patterns"].MaxItems, webhook.MaxPatterns},
 		"Headers":       {schemas["Headers"].MaxProps, webhook.MaxHeaders},
 		"KeyName":       {schemas["KeyName"].MaxLength, webhook.MaxNameLength},
+		"Rate.maximum":  {schemas["Rate"].Maximum, replay.MaxJobRate},
+		"Rate.default":  {schemas["Rate"].Default, replay.DefaultJobRate},
 		"Limit.maximum": {d.Components.Parameters["Limit"].Schema.Maximum, maxLimit},
 		"Limit.default": {d.Components.Parameters["Limit"].Schema.Default, defaultLimit},
 	} {

@@ -84,7 +84,15 @@ var problems = []struct {
 	}},
 	{replay.ErrCancelled, Problem{
 		Type: "delivery-cancelled", Status: http.StatusConflict, Title: "The delivery was cancelled",
-		Detail: "Its endpoint was deleted, so there is nowhere to send it.",
+		Detail: "It was cancelled by hand, or its endpoint was deleted. It is not sent any more.",
+	}},
+	{replay.ErrSettled, Problem{
+		Type: "delivery-ended", Status: http.StatusConflict, Title: "The delivery has ended",
+		Detail: "It is delivered or dead, so there is nothing left to cancel.",
+	}},
+	{replay.ErrDisabled, Problem{
+		Type: "endpoint-disabled", Status: http.StatusConflict, Title: "The endpoint is disabled",
+		Detail: "Its deliveries would die again at once. Enable it first, with PATCH.",
 	}},
 	{ingest.ErrKeyReused, Problem{
 		Type: "key-reused", Status: http.StatusConflict, Title: "Key used with another request",

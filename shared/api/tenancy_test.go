@@ -123,8 +123,8 @@ type party struct {
 
 // unknown are well-formed ids of nothing, like those of a party.
 var unknown = []map[string]string{
-	{"endpoint": "nothing", "event": "evt_01JGFJJZ00E1E1E1E1E1E1E1E1", "delivery": "dlv_01JGFJJZ00E1E1E1E1E1E1E1E1_nothing", "key": "key_01JGFJJZ00E1E1E1E1E1E1E1E1"},
-	{"endpoint": "nothing", "event": "nothing-1", "delivery": "dlv_01JGFJJZ00E1E1E1E1E1E1E1E1_nothing", "key": "key_01JGFJJZ00E1E1E1E1E1E1E1E1"},
+	{"endpoint": "nothing", "event": "evt_01JGFJJZ00E1E1E1E1E1E1E1E1", "delivery": "dlv_01JGFJJZ00E1E1E1E1E1E1E1E1_nothing", "key": "key_01JGFJJZ00E1E1E1E1E1E1E1E1", "job": "job_01JGFJJZ00E1E1E1E1E1E1E1E1"},
+	{"endpoint": "nothing", "event": "nothing-1", "delivery": "dlv_01JGFJJZ00E1E1E1E1E1E1E1E1_nothing", "key": "key_01JGFJJZ00E1E1E1E1E1E1E1E1", "job": "job_01JGFJJZ00E1E1E1E1E1E1E1E1"},
 }
 
 func (w *world) newParty(name string) party {
@@ -144,11 +144,16 @@ func (w *world) newParty(name string) party {
 	}
 	key = w.must(w.root, http.MethodPost, at+"/keys", fmt.Sprintf(`{"scope":"read","name":"%s"}`, name))["id"]
 	p.keys[auth.ScopePortal] = w.must(w.root, http.MethodPost, at+"/portal-links", "")["token"].(string)
+	var job any
+	for _, kind := range []string{"recover", "replay"} {
+		job = w.must(w.root, http.MethodPost, at+"/endpoints/"+name+"-1/"+kind, `{"since":"2026-01-31T12:00:00Z"}`)["id"]
+	}
 	for _, event := range []any{made["id"], own["id"]} {
 		detail := w.must(w.root, http.MethodGet, fmt.Sprintf("%s/events/%s", at, event), "")
 		delivery := detail["deliveries"].([]any)[0].(map[string]any)
 		p.ids = append(p.ids, map[string]string{
 			"endpoint": name + "-1", "event": event.(string), "delivery": delivery["id"].(string), "key": key.(string),
+			"job": job.(string),
 		})
 	}
 	return p
@@ -266,8 +271,8 @@ func TestNoParameterReachesIntoAnotherTenant(t *testing.T) {
 				t.Run(o.String()+"/"+name, func(t *testing.T) {
 					at := o.at(bob.id, bob.ids[0])
 					switch where + " " + name {
-					case "path tenant", "path endpoint", "path event", "path delivery", "path key": // see above
-					case "query limit", "query status": // name nothing of anybody
+					case "path tenant", "path endpoint", "path event", "path delivery", "path key", "path job": // see above
+					case "query limit", "query status", "query event_type", "query since", "query until": // name nothing of anybody
 					case "query cursor":
 						page := w.must(alice.keys[auth.ScopeTenant], o.method, o.at(alice.id, alice.ids[0])+"?limit=1", "")
 						cursor, ok := page["next_cursor"].(string)

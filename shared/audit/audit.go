@@ -26,19 +26,22 @@ type Action string
 
 // Actions.
 const (
-	TenantPut        Action = "tenant.put"
-	EndpointCreated  Action = "endpoint.created"
-	EndpointChanged  Action = "endpoint.changed"
-	EndpointEnabled  Action = "endpoint.enabled"
-	EndpointDisabled Action = "endpoint.disabled"
-	EndpointDeleted  Action = "endpoint.deleted"
-	SecretRead       Action = "secret.read"
-	SecretRotated    Action = "secret.rotated"
-	KeyCreated       Action = "key.created"
-	KeyRevoked       Action = "key.revoked"
-	LinkIssued       Action = "portal_link.issued"
-	DeliveryRetried  Action = "delivery.retried"
-	Redriven         Action = "dead_letters.redriven"
+	TenantPut         Action = "tenant.put"
+	EndpointCreated   Action = "endpoint.created"
+	EndpointChanged   Action = "endpoint.changed"
+	EndpointEnabled   Action = "endpoint.enabled"
+	EndpointDisabled  Action = "endpoint.disabled"
+	EndpointDeleted   Action = "endpoint.deleted"
+	SecretRead        Action = "secret.read"
+	SecretRotated     Action = "secret.rotated"
+	KeyCreated        Action = "key.created"
+	KeyRevoked        Action = "key.revoked"
+	LinkIssued        Action = "portal_link.issued"
+	DeliveryRetried   Action = "delivery.retried"
+	DeliveryCancelled Action = "delivery.cancelled"
+	JobStarted        Action = "job.started"
+	JobCancelled      Action = "job.cancelled"
+	Redriven          Action = "dead_letters.redriven"
 )
 
 // Actor is who did it; the zero Actor is the relay itself.

@@ -87,7 +87,18 @@ func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Deli
 		}
 	case webhook.Queued:
 	}
-	return webhook.TriggerSchedule, fate{}, false
+	return triggerOf(delivery), fate{}, false
+}
+
+// triggerOf says what makes an attempt that is due by the delivery's row.
+func triggerOf(delivery webhook.Delivery) webhook.Trigger {
+	switch delivery.NextCause {
+	case webhook.NextRecover:
+		return webhook.TriggerRecover
+	case webhook.NextReplay:
+		return webhook.TriggerReplay
+	}
+	return webhook.TriggerSchedule
 }
 
 // notYet is the fate of a message that came before its time: hidden until then,

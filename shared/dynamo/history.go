@@ -61,6 +61,7 @@ func (s *Store) Deliveries(ctx context.Context, tenant webhook.TenantID, f histo
 func (s *Store) walkDeliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, from position, limit int) ([]webhook.Delivery, string, error) {
 	var found []webhook.Delivery
 	var stopped position
+	from = from.notAfter(f.Until)
 	next, err := s.walk(ctx, tenant, from, f.Since, deliveryAttributes, func(g group) bool {
 		rest := g.expand()
 		if g.ref == from.ref {
@@ -81,6 +82,33 @@ func (s *Store) walkDeliveries(ctx context.Context, tenant webhook.TenantID, f h
 		next = stopped.String()
 	}
 	return found, next, err
+}
+
+// EventsWithoutDelivery lists events, newest first and without their bodies, that
+// f covers and that have no delivery to f's endpoint. It is a walk as Events makes it.
+func (s *Store) EventsWithoutDelivery(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) ([]webhook.Event, string, error) {
+	from, err := parsePosition(p.After)
+	if err != nil {
+		return nil, "", err
+	}
+	from.endpoint = ""
+	var events []webhook.Event
+	next, err := s.walk(ctx, tenant, from.notAfter(f.Until), f.Since, listedAttributes, func(g group) bool {
+		if g.event != nil && f.Covers(g.ref) && webhook.Selects(f.Types, g.event.Type) && g.lacks(f.Endpoint) {
+			events = append(events, *g.event)
+		}
+		return len(events) < p.Limit
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list events of tenant %s without delivery: %w", tenant, err)
+	}
+	return events, next, nil
+}
+
+// lacks reports whether the group's event was accepted and has no delivery to endpoint.
+func (g group) lacks(endpoint webhook.EndpointID) bool {
+	stored := slices.ContainsFunc(g.deliveries, func(d webhook.Delivery) bool { return d.Endpoint == endpoint })
+	return !stored && !g.event.Unsent && !slices.Contains(g.event.Targets, endpoint)
 }
 
 // expand lists the group's deliveries in target order. Where the event's row
@@ -105,6 +133,9 @@ func behind(deliveries []webhook.Delivery, endpoint webhook.EndpointID) []webhoo
 func (s *Store) failedDeliveries(ctx context.Context, tenant webhook.TenantID, f history.Filter, from position, limit int) ([]webhook.Delivery, string, error) {
 	low := string(tenant) + separator
 	high := string(tenant) + afterSeparator
+	if !f.Until.IsZero() {
+		high = string(tenant) + separator + string(id.First(f.Until))
+	}
 	if !f.Since.IsZero() {
 		low += string(id.First(f.Since))
 	}
@@ -126,7 +157,7 @@ func (s *Store) failedDeliveries(ctx context.Context, tenant webhook.TenantID, f
 	if err != nil {
 		return nil, "", err
 	}
-	deliveries, err := s.stillIn(ctx, f.State, page.matched)
+	deliveries, err := s.deliveriesAt(ctx, page.matched, f.Match)
 	if err != nil || !page.more {
 		return deliveries, "", err
 	}

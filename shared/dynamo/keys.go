@@ -9,6 +9,7 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/replay"
 	"webhookrelay/shared/webhook"
 )
 
@@ -26,6 +27,7 @@ import (
 //	sweep     SWEEP                       STATE
 //	API key   K#<tenant, or none>         <key id>
 //	portal    PORTAL                      KEY
+//	job       J#<tenant>                  <job id>
 //	audit     A#<tenant>                  <line id>
 //	audit     AUDIT#<shard>               <line id>
 //
@@ -35,7 +37,8 @@ import (
 // A delivery that is retrying, parked, dead or cancelled is also in the index
 // `failed` under fpk = <state>#<shard> and fsk = <tenant>#<ref>#<endpoint>. One
 // that the store carries is in the index `held` under hpk = held#<shard> and
-// hsk = <held until, in milliseconds>#<tenant>#<ref>#<endpoint>.
+// hsk = <held until, in milliseconds>#<tenant>#<ref>#<endpoint>. A running job is
+// there as well, under hpk = jobs and hsk = <tenant>#<job id>.
 
 // Shards is over how many keys a tenant's day, and a state in the index, are
 // spread. DynamoDB takes 1,000 write units/s per partition (Developer Guide,
@@ -126,6 +129,22 @@ func claimKey(t webhook.TenantID, claim string) key {
 func apiKeyPK(t webhook.TenantID) string { return "K#" + string(t) }
 
 func apiKeyKey(t webhook.TenantID, id auth.KeyID) key { return key{apiKeyPK(t), string(id)} }
+
+func jobPK(t webhook.TenantID) string { return "J#" + string(t) }
+
+func jobKey(t webhook.TenantID, id replay.JobID) key { return key{jobPK(t), string(id)} }
+
+// runningJobsPK is where the index of what is held names the running jobs.
+const runningJobsPK = "jobs"
+
+func runningJobSK(t webhook.TenantID, id replay.JobID) string {
+	return string(t) + separator + string(id)
+}
+
+func splitRunningJobSK(sk string) key {
+	tenant, id, _ := strings.Cut(sk, separator)
+	return jobKey(webhook.TenantID(tenant), replay.JobID(id))
+}
 
 func auditPK(t webhook.TenantID) string { return "A#" + string(t) }
 

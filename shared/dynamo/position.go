@@ -2,7 +2,9 @@ package dynamo
 
 import (
 	"strings"
+	"time"
 
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
 
@@ -27,6 +29,20 @@ func (p position) String() string {
 	default:
 		return string(p.ref) + "." + string(p.endpoint)
 	}
+}
+
+// notAfter is where a list goes on from p that leaves out events accepted at
+// until or later; a zero until leaves out none.
+func (p position) notAfter(until time.Time) position {
+	if until.IsZero() {
+		return p
+	}
+	first := position{day: dayOf(until), ref: id.First(until)}
+	switch {
+	case p == (position{}), p.day > first.day, p.ref > first.ref:
+		return first
+	}
+	return p
 }
 
 // parsePosition takes only what String makes; day is the ref's where there is one.

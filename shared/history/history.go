@@ -16,22 +16,28 @@ import (
 type Filter struct {
 	Endpoint webhook.EndpointID
 	State    webhook.State
+	// Types leaves out events whose type none of the patterns selects.
+	Types []webhook.Pattern
 	// Since leaves out events accepted before it, and ends the list there.
 	Since time.Time
+	// Until leaves out events accepted at it or later, and begins the list there.
+	Until time.Time
 }
 
 // Match reports whether the filter lets d through.
 func (f Filter) Match(d webhook.Delivery) bool {
-	return (f.Endpoint == "" || f.Endpoint == d.Endpoint) && (f.State == "" || f.State == d.State) && f.Covers(d.Event)
+	return (f.Endpoint == "" || f.Endpoint == d.Endpoint) && (f.State == "" || f.State == d.State) &&
+		webhook.Selects(f.Types, d.EventType) && f.Covers(d.Event)
 }
 
-// Covers reports whether the event was accepted after Since.
+// Covers reports whether the event was accepted between Since and Until, to the millisecond.
 func (f Filter) Covers(ref webhook.EventRef) bool {
-	if f.Since.IsZero() {
+	if f.Since.IsZero() && f.Until.IsZero() {
 		return true
 	}
 	accepted, ok := id.Time(ref)
-	return ok && !accepted.Before(f.Since.Truncate(time.Millisecond))
+	return ok && !accepted.Before(f.Since.Truncate(time.Millisecond)) &&
+		(f.Until.IsZero() || accepted.Before(f.Until.Truncate(time.Millisecond)))
 }
 
 // Store reads what was recorded. Expired rows are never returned, and every
@@ -46,7 +52,7 @@ type Store interface {
 	// EventDeliveries returns the stored delivery rows of one event.
 	EventDeliveries(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) ([]webhook.Delivery, error)
 	// Deliveries lists a tenant's deliveries by event, newest first, those
-	// without an attempt included.
+	// without an attempt included, and stored ones as they are stored.
 	Deliveries(ctx context.Context, tenant webhook.TenantID, f Filter, p webhook.Page) ([]webhook.Delivery, string, error)
 	// Delivery returns one delivery row; ErrNotFound when no attempt has been recorded.
 	Delivery(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error)

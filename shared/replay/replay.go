@@ -1,10 +1,11 @@
-// Package replay puts deliveries back to work: one by hand, or all dead
-// letters by a redrive of the dead-letter queue.
+// Package replay puts deliveries back to work: one by hand, those of an endpoint
+// by a job, or all dead letters by a redrive of the dead-letter queue.
 package replay
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"webhookrelay/shared/audit"
@@ -40,10 +41,16 @@ type Move struct {
 	Failure string
 }
 
-// Deliveries finds the delivery to retry.
+// Deliveries finds the delivery to retry or cancel.
 type Deliveries interface {
 	// Delivery returns one delivery, queued ones included, or ErrNotFound.
 	Delivery(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error)
+}
+
+// Rows stores what a delivery has come to.
+type Rows interface {
+	// SaveDelivery stores d as dispatch.Store does.
+	SaveDelivery(ctx context.Context, d webhook.Delivery) error
 }
 
 // Trail records what is about to happen.
@@ -56,15 +63,17 @@ type Trail interface {
 // package audit).
 type Replayer struct {
 	Deliveries  Deliveries
+	Rows        Rows
 	Queue       Queue
 	DeadLetters DeadLetterQueue
 	Trail       Trail
+	Now         func() time.Time
 }
 
 // Retry makes an attempt of the delivery now. A dead delivery gets a fresh
 // retry budget; any other one attempt beside its schedule, also when it has
-// been delivered. ErrNotFound: there is no such delivery. ErrCancelled: its
-// endpoint is gone.
+// been delivered. ErrNotFound: there is no such delivery. ErrCancelled: it
+// was cancelled.
 func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error) {
 	delivery, err := r.Deliveries.Delivery(ctx, key)
 	if err != nil {
@@ -88,6 +97,38 @@ func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.D
 	return delivery, nil
 }
 
+// cancelTries bounds how often a delivery is cancelled anew that attempts keep changing.
+const cancelTries = 5
+
+// Cancel ends a delivery that is still to be made; an attempt under way may still
+// deliver it. One that is cancelled already stays as it is. ErrNotFound: there is
+// no such delivery. ErrSettled: it is delivered or dead.
+func (r Replayer) Cancel(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error) {
+	recorded := false
+	for range cancelTries {
+		delivery, err := r.Deliveries.Delivery(ctx, key)
+		if err != nil || delivery.State == webhook.Cancelled {
+			return delivery, err
+		}
+		if !delivery.Pending() {
+			return webhook.Delivery{}, ErrSettled
+		}
+		if !recorded {
+			entry := audit.Entry{Tenant: key.Tenant, Action: audit.DeliveryCancelled, Target: string(key.ID())}
+			if err := r.Trail.Record(ctx, entry); err != nil {
+				return webhook.Delivery{}, err
+			}
+			recorded = true
+		}
+		delivery = delivery.Cancel(webhook.ReasonUnwanted, r.Now())
+		err = r.Rows.SaveDelivery(ctx, delivery)
+		if !errors.Is(err, webhook.ErrConflict) {
+			return delivery, err
+		}
+	}
+	return webhook.Delivery{}, fmt.Errorf("cancel %s: %w", key.ID(), webhook.ErrConflict)
+}
+
 // Redrive begins to move every dead letter back to the delivery queue: the same
 // move as the button of the SQS console. ErrMoveRunning: one is under way.
 func (r Replayer) Redrive(ctx context.Context) error {
@@ -97,5 +138,11 @@ func (r Replayer) Redrive(ctx context.Context) error {
 	return r.DeadLetters.StartMove(ctx)
 }
 
-// ErrCancelled says that the delivery's endpoint was deleted, so there is nowhere to send it.
-var ErrCancelled = errors.New("the delivery was cancelled")
+// Errors of Retry and Cancel.
+var (
+	// ErrCancelled says that the delivery was cancelled, by hand or because its
+	// endpoint was deleted.
+	ErrCancelled = errors.New("the delivery was cancelled")
+	// ErrSettled says that the delivery is delivered or dead: nothing is left to cancel.
+	ErrSettled = errors.New("the delivery has ended")
+)

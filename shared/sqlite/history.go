@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
 
@@ -58,7 +59,7 @@ func (s *Store) failed(ctx context.Context, tenant webhook.TenantID, f history.F
 		return nil, "", err
 	}
 	if after == nil {
-		after = []string{beyond, ""}
+		after = []string{untilRef(f), ""}
 	}
 	err = s.read(ctx, func(c *conn) (err error) {
 		now := s.now()
@@ -95,15 +96,14 @@ func walk(c *conn, tenant webhook.TenantID, f history.Filter, limit int, after [
 			return nil, "", err
 		}
 		if ok {
-			rest := slices.Index(e.Targets, webhook.EndpointID(after[1])) + 1
-			if found, next, err = take(c, e, rest, f, limit, now); err != nil || next != "" {
+			if found, next, err = take(c, e, webhook.EndpointID(after[1]), f, limit, now); err != nil || next != "" {
 				return found, next, err
 			}
 		}
 	}
-	before := beyond
+	before := untilRef(f)
 	if after != nil {
-		before = after[0]
+		before = min(before, after[0])
 	}
 	for examined := 0; ; {
 		events, err := eventsBefore(c, tenant, before, min(walkChunk, maxExamined-examined))
@@ -124,7 +124,7 @@ func walk(c *conn, tenant webhook.TenantID, f history.Filter, limit int, after [
 			if !now.Before(e.ExpiresAt) {
 				continue
 			}
-			taken, next, err := take(c, e, 0, f, limit-len(found), now)
+			taken, next, err := take(c, e, "", f, limit-len(found), now)
 			if err != nil {
 				return nil, "", err
 			}
@@ -150,19 +150,20 @@ func eventsBefore(c *conn, tenant webhook.TenantID, before string, limit int) (e
 	return events, err
 }
 
-// take returns at most limit of e's deliveries that f lets through, from the
-// target numbered first on, and a position when there are more.
-func take(c *conn, e webhook.Event, first int, f history.Filter, limit int, now time.Time) (found []webhook.Delivery, next string, err error) {
-	e.Targets = e.Targets[first:]
-	if f.Endpoint != "" && !slices.Contains(e.Targets, f.Endpoint) {
+// take returns at most limit of e's deliveries that f lets through, from behind
+// the one to an endpoint on, and a position when there are more.
+func take(c *conn, e webhook.Event, behind webhook.EndpointID, f history.Filter, limit int, now time.Time) (found []webhook.Delivery, next string, err error) {
+	if !webhook.Selects(f.Types, e.Type) {
 		return nil, "", nil
 	}
 	rows, err := eventDeliveries(c, e.Tenant, e.Ref, now)
 	if err != nil {
 		return nil, "", err
 	}
+	all := e.Expand(rows)
+	first := slices.IndexFunc(all, func(d webhook.Delivery) bool { return d.Endpoint == behind }) + 1
 	var last webhook.EndpointID
-	for _, d := range e.Expand(rows) {
+	for _, d := range all[first:] {
 		if !f.Match(d) {
 			continue
 		}
@@ -173,3 +174,43 @@ func take(c *conn, e webhook.Event, first int, f history.Filter, limit int, now 
 	}
 	return found, "", nil
 }
+
+// untilRef is the reference below which a list begins that f narrows.
+func untilRef(f history.Filter) string {
+	if f.Until.IsZero() {
+		return beyond
+	}
+	return string(id.First(f.Until))
+}
+
+// EventsWithoutDelivery lists events, newest first and without their bodies, that
+// f covers and that have no delivery to f's endpoint. It examines at most 1,000 a call.
+func (s *Store) EventsWithoutDelivery(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) (events []webhook.Event, next string, err error) {
+	after, err := parsePosition(p.After, atEvent, "event")
+	if err != nil {
+		return nil, "", fmt.Errorf("list events without delivery: %w", err)
+	}
+	before := untilRef(f)
+	if after != nil {
+		before = after[0]
+	}
+	now := s.now()
+	args := []any{string(f.Endpoint), string(tenant), before, string(id.First(f.Since))}
+	err = s.read(ctx, func(c *conn) (err error) {
+		events, next, err = page(c, p.Limit, listWithout, args, func(row scanner) (webhook.Event, string, bool, error) {
+			var stored bool
+			e, err := scanEvent(row, tenant, &stored)
+			missing := !stored && !e.Unsent && !slices.Contains(e.Targets, f.Endpoint)
+			return e, position(atEvent, e.Ref), missing && webhook.Selects(f.Types, e.Type) && now.Before(e.ExpiresAt), err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list events without delivery: %w", err)
+	}
+	return events, next, nil
+}
+
+const listWithout = "SELECT " + eventColumns + `,
+	EXISTS (SELECT 1 FROM deliveries d WHERE d.tenant = events.tenant AND d.event = events.ref AND d.endpoint = ?)
+	FROM events WHERE tenant = ? AND ref < ? AND ref >= ? ORDER BY ref DESC LIMIT ?`

@@ -13,6 +13,7 @@ const (
 	atTenant     = "t" // tenant
 	atKey        = "k" // key
 	atLine       = "a" // event, for a line's id has the same form
+	atJob        = "j" // job
 	atEndpoint   = "n" // endpoint
 	atEvent      = "e" // event
 	atFailed     = "f" // event, endpoint

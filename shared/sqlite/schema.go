@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2}
+var migrations = []string{schema1, schema2, schema3}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -91,6 +91,17 @@ CREATE TABLE audit (
 ) WITHOUT ROWID;
 CREATE INDEX audit_tenant ON audit (tenant, id);
 CREATE INDEX audit_expiry ON audit (expires_at);
+`
+
+// schema3 adds jobs.
+const schema3 = `
+CREATE TABLE jobs (
+	tenant TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, running INTEGER NOT NULL,
+	doc TEXT NOT NULL, expires_at INTEGER NOT NULL,
+	PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+CREATE INDEX jobs_running ON jobs (running) WHERE running = 1;
+CREATE INDEX jobs_expiry ON jobs (expires_at);
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

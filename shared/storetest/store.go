@@ -23,6 +23,7 @@ import (
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
+	"webhookrelay/shared/replay"
 	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
@@ -37,6 +38,7 @@ type StoreUnderTest interface {
 	auth.Store
 	keyring.Store
 	audit.Store
+	replay.WorkStore
 }
 
 // OpenStore returns a store that takes its time from now. The suite calls it
@@ -46,7 +48,7 @@ type OpenStore func(t *testing.T, now func() time.Time) StoreUnderTest
 
 // Store runs the rules for stores.
 func Store(t *testing.T, open OpenStore) {
-	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, keyRules, auditRules) {
+	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, keyRules, auditRules, jobRules) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()

@@ -157,11 +157,11 @@ func (s Sweeper) step(ctx context.Context, state *State) (resent int, err error)
 	return len(leftovers), nil
 }
 
-// leftovers picks the deliveries old enough to be sent again.
+// leftovers picks the deliveries old enough to be sent again that the store does not carry.
 func (s Sweeper) leftovers(queued []webhook.Delivery) []webhook.DeliveryKey {
 	var keys []webhook.DeliveryKey
 	for _, d := range queued {
-		if accepted, ok := id.Time(d.Event); ok && s.Now().Sub(accepted) >= minAge {
+		if accepted, ok := id.Time(d.Event); ok && d.HeldUntil.IsZero() && s.Now().Sub(accepted) >= minAge {
 			keys = append(keys, d.DeliveryKey)
 		}
 	}

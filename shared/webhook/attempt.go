@@ -42,6 +42,8 @@ const (
 	ReasonReceiverStop Reason = "receiver_stop"
 	// ReasonFailingTooLong: nothing but failures for as long as the operator allows.
 	ReasonFailingTooLong Reason = "failing_too_long"
+	// ReasonUnwanted: someone cancelled the delivery.
+	ReasonUnwanted Reason = "unwanted"
 )
 
 // Trigger says what made an attempt happen.
@@ -55,6 +57,10 @@ const (
 	TriggerManual Trigger = "manual"
 	// TriggerRedrive: the first attempt after the message came back from the dead-letter queue.
 	TriggerRedrive Trigger = "redrive"
+	// TriggerRecover: the first attempt after a job recovered the delivery.
+	TriggerRecover Trigger = "recover"
+	// TriggerReplay: the first attempt of a delivery that a job made.
+	TriggerReplay Trigger = "replay"
 )
 
 // Limits on what is kept of a receiver's answer, in bytes. The latest attempt

@@ -39,8 +39,8 @@ type State string
 
 // Delivery states.
 const (
-	// Queued: accepted, the first attempt is still to come. Not stored: an
-	// event's target without a row is queued.
+	// Queued: accepted, the first attempt is still to come. Not stored, unless a
+	// replay made the delivery: an event's target without a row is queued.
 	Queued State = "queued"
 	// Retrying: an attempt failed and another is scheduled.
 	Retrying State = "retrying"
@@ -52,7 +52,8 @@ const (
 	// Dead: given up. Its message lies in the dead-letter queue; a redrive or a
 	// manual retry makes it retrying or delivered again.
 	Dead State = "dead"
-	// Cancelled: the endpoint was deleted before the event arrived.
+	// Cancelled: the endpoint was deleted before the event arrived, or someone
+	// wanted it delivered no more.
 	Cancelled State = "cancelled"
 )
 
@@ -72,6 +73,10 @@ const (
 	NextSlowDown NextCause = "slow_down"
 	// NextBreaker: the endpoint's breaker is open, and is probed from time to time.
 	NextBreaker NextCause = "breaker"
+	// NextRecover: a job gave the dead delivery a fresh schedule.
+	NextRecover NextCause = "recover"
+	// NextReplay: a job made the delivery.
+	NextReplay NextCause = "replay"
 )
 
 // Delivery is the obligation to bring one event to one endpoint.
@@ -126,6 +131,11 @@ func NewDelivery(e Event, target EndpointID) Delivery {
 		UpdatedAt:   e.AcceptedAt,
 		ExpiresAt:   e.ExpiresAt,
 	}
+}
+
+// Pending reports whether the delivery still goes on by itself.
+func (d Delivery) Pending() bool {
+	return d.State == Queued || d.State == Retrying || d.State == Parked
 }
 
 // Spent returns how many attempts of the current budget were made.

@@ -56,18 +56,7 @@ type Endpoint struct {
 
 // Wants reports whether an event of type t goes to the endpoint.
 func (e Endpoint) Wants(t EventType) bool {
-	if e.State != EndpointEnabled {
-		return false
-	}
-	if len(e.EventTypes) == 0 {
-		return true
-	}
-	for _, p := range e.EventTypes {
-		if p.Match(t) {
-			return true
-		}
-	}
-	return false
+	return e.State == EndpointEnabled && Selects(e.EventTypes, t)
 }
 
 // MaxEndpoints bounds a tenant's endpoints. An event's row names those it goes

@@ -1,6 +1,10 @@
 package webhook
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // EventID is what the receiver sees as webhook-id, the same on every retry:
 // the caller's own id, or "evt_" and the event's Ref.
@@ -43,8 +47,9 @@ func (e Event) Deliveries() []DeliveryKey {
 	return keys
 }
 
-// Expand lists the event's deliveries in target order: the stored row where
-// there is one, otherwise a queued delivery that no attempt has touched.
+// Expand lists the event's deliveries: in target order, the stored row where
+// there is one, otherwise a queued delivery that no attempt has touched; then
+// those that a replay made, by endpoint.
 func (e Event) Expand(rows []Delivery) []Delivery {
 	stored := make(map[EndpointID]Delivery, len(rows))
 	for _, row := range rows {
@@ -57,6 +62,11 @@ func (e Event) Expand(rows []Delivery) []Delivery {
 		} else if !e.Unsent {
 			out = append(out, NewDelivery(e, target))
 		}
+		delete(stored, target)
+	}
+	replayed := slices.Sorted(maps.Keys(stored))
+	for _, endpoint := range replayed {
+		out = append(out, stored[endpoint])
 	}
 	return out
 }

@@ -1,6 +1,9 @@
 package webhook
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // EventType is a dotted name, such as "invoice.paid": segments of letters,
 // digits and underscores joined by single dots (Standard Webhooks 1.0.0,
@@ -69,6 +72,11 @@ func (p Pattern) Match(t EventType) bool {
 		}
 		pattern, name = restPattern, restName
 	}
+}
+
+// Selects reports whether one of the patterns selects t; none at all select everything.
+func Selects(patterns []Pattern, t EventType) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Match(t) })
 }
 
 func isSegment(s string) bool {

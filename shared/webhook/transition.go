@@ -63,6 +63,23 @@ func (d Delivery) Reopen() Delivery {
 	return d
 }
 
+// Recover gives a dead delivery a fresh retry budget at now, with its first
+// attempt at due. Until then the store carries it.
+func (d Delivery) Recover(due, now time.Time) Delivery {
+	d = d.Reopen()
+	d.State, d.Reason = Retrying, ""
+	d.NextAttemptAt, d.NextCause = due, NextRecover
+	d.UpdatedAt = now
+	return d.Hold(due)
+}
+
+// Replay schedules the first attempt of a delivery that a job makes at now.
+func (d Delivery) Replay(due, now time.Time) Delivery {
+	d.NextAttemptAt, d.NextCause = due, NextReplay
+	d.UpdatedAt = now
+	return d.Hold(due)
+}
+
 // Park puts the delivery on hold at now, to be looked at again at until.
 func (d Delivery) Park(until, now time.Time) Delivery {
 	if d.ParkedAt.IsZero() {

@@ -126,6 +126,7 @@ type relay struct {
 	handler    http.Handler
 	dispatcher *dispatch.Dispatcher
 	sweeper    sweep.Sweeper
+	worker     replay.Worker
 	store      *sqlite.Store
 	queue      *sqlite.Queue
 	demo       *demo
@@ -156,7 +157,8 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 		api.Accept{Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now)},
 		api.Manage{
 			Registry: endpoints, History: past, Trail: trail,
-			Replayer: replay.Replayer{Deliveries: past, Queue: queue, DeadLetters: queue, Trail: trail},
+			Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
+			Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
 			Keyring: keyring.New(keyring.Config{
 				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: admin, Trail: trail,
 			}),
@@ -174,6 +176,7 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 			Store: store, Queue: queue, Breaker: set.breaker, Lifetime: set.lifetime, Interval: releaseInterval, Rate: releaseRate,
 			Now: time.Now, Log: log,
 		},
+		worker: replay.Worker{Store: store, Interval: releaseInterval, Now: time.Now, Log: log},
 	}
 }
 
@@ -191,6 +194,7 @@ func (r *relay) serve(listener net.Listener) error {
 	running := make(chan struct{})
 	go func() { defer close(running); mapping.run(stop) }()
 	go every(stop, releaseInterval, r.release)
+	go every(stop, releaseInterval, r.advance)
 	go every(stop, time.Minute, r.sweep)
 
 	r.greet(r.demo.register(stop))
@@ -238,6 +242,13 @@ func every(ctx context.Context, interval time.Duration, f func(context.Context))
 func (r *relay) release(ctx context.Context) {
 	if _, err := r.sweeper.Release(ctx); err != nil && ctx.Err() == nil {
 		r.log.Error("release failed", "error", err.Error())
+	}
+}
+
+// advance goes on with the jobs.
+func (r *relay) advance(ctx context.Context) {
+	if err := r.worker.Advance(ctx); err != nil && ctx.Err() == nil {
+		r.log.Error("jobs failed", "error", err.Error())
 	}
 }
 
