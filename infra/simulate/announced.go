@@ -28,13 +28,48 @@ func (w *World) announcer(h *host) dispatch.Announcer {
 	if w.tables.tenants[Operator] == nil {
 		return unheard{}
 	}
-	return announce.Announcer{Ingester: w.ingester(h), Tenant: Operator}
+	return naming{announce.Announcer{Ingester: w.ingester(h), Tenant: Operator}}
+}
+
+// naming notes what an announcement is about with each of its calls: those of a
+// batch's announcements are alike otherwise, and would come in any order.
+type naming struct{ dispatch.Announcer }
+
+type subjectKey struct{}
+
+func about(ctx context.Context, subject string) context.Context {
+	return context.WithValue(ctx, subjectKey{}, subject)
+}
+
+func subjectOf(ctx context.Context) string {
+	subject, _ := ctx.Value(subjectKey{}).(string)
+	return subject
+}
+
+func (n naming) HearsOfDeath(ctx context.Context, d webhook.Delivery) (bool, error) {
+	return n.Announcer.HearsOfDeath(about(ctx, string(d.ID())), d)
+}
+
+func (n naming) DeliveryDied(ctx context.Context, d webhook.Delivery) error {
+	return n.Announcer.DeliveryDied(about(ctx, string(d.ID())), d)
+}
+
+func (n naming) EndpointFailing(ctx context.Context, e webhook.Endpoint, h webhook.Health, number int, at time.Time) error {
+	return n.Announcer.EndpointFailing(about(ctx, string(e.ID)), e, h, number, at)
+}
+
+func (n naming) EndpointRecovered(ctx context.Context, e webhook.Endpoint, h webhook.Health) error {
+	return n.Announcer.EndpointRecovered(about(ctx, string(e.ID)), e, h)
+}
+
+func (n naming) EndpointDisabled(ctx context.Context, e webhook.Endpoint, reason webhook.Reason) error {
+	return n.Announcer.EndpointDisabled(about(ctx, string(e.ID)), e, reason)
 }
 
 type unheard struct{}
 
-func (unheard) HearsOfDeaths(context.Context, webhook.TenantID) (bool, error) { return false, nil }
-func (unheard) DeliveryDied(context.Context, webhook.Delivery) error          { return nil }
+func (unheard) HearsOfDeath(context.Context, webhook.Delivery) (bool, error) { return false, nil }
+func (unheard) DeliveryDied(context.Context, webhook.Delivery) error         { return nil }
 func (unheard) EndpointFailing(context.Context, webhook.Endpoint, webhook.Health, int, time.Time) error {
 	return nil
 }

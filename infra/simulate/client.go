@@ -250,7 +250,7 @@ func (w *World) ingester(h *host) *ingest.Ingester {
 
 // sleep waits in virtual time.
 func (h *host) sleep(ctx context.Context, d time.Duration) error {
-	return ask(h.p, opSleep, "", func(c *call) error {
+	return ask(ctx, h.p, opSleep, "", func(c *call) error {
 		c.in = d
 		return ctx.Err()
 	}, func(Fault) error { return nil }, describe[error])

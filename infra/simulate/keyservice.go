@@ -30,7 +30,7 @@ func (k keyService) Unwrap(ctx context.Context, wrapped []byte, at seal.Place) (
 // keyCall says in the trace whether it succeeded, and not with which bytes: they
 // are drawn anew in each run.
 func keyCall[T any](ctx context.Context, h *host, op *Op, at seal.Place, effect func() (T, error)) (T, error) {
-	a := ask(h.p, op, fmt.Sprint(at.Tenant, "/", at.Endpoint), func(*call) (a answer[T]) {
+	a := ask(ctx, h.p, op, fmt.Sprint(at.Tenant, "/", at.Endpoint), func(*call) (a answer[T]) {
 		if a.err = ctx.Err(); a.err == nil {
 			a.value, a.err = effect()
 		}

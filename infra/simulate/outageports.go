@@ -80,8 +80,8 @@ type nobody struct{}
 
 var _ dispatch.Announcer = nobody{}
 
-// HearsOfDeaths implements dispatch.Announcer.
-func (nobody) HearsOfDeaths(context.Context, webhook.TenantID) (bool, error) { return false, nil }
+// HearsOfDeath implements dispatch.Announcer.
+func (nobody) HearsOfDeath(context.Context, webhook.Delivery) (bool, error) { return false, nil }
 
 // DeliveryDied implements dispatch.Announcer.
 func (nobody) DeliveryDied(context.Context, webhook.Delivery) error { return nil }

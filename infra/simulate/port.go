@@ -50,7 +50,7 @@ func (a answer[T]) String() string {
 // query is a call that returns a value. Like the real clients, it fails once
 // its context has ended.
 func query[T any](ctx context.Context, h *host, op *Op, key string, effect func(t *tables) (T, error)) (T, error) {
-	a := ask(h.p, op, key, func(*call) (a answer[T]) {
+	a := ask(ctx, h.p, op, key, func(*call) (a answer[T]) {
 		if err := ctx.Err(); err != nil {
 			return answer[T]{err: err}
 		}
@@ -104,7 +104,7 @@ func (s store) PutEvents(ctx context.Context, events []webhook.Event) error {
 			return nil
 		})
 	}
-	return ask(s.p, opPutEvents, list(events, func(e webhook.Event) string { return string(e.Ref) }), func(*call) error {
+	return ask(ctx, s.p, opPutEvents, list(events, func(e webhook.Event) string { return string(e.Ref) }), func(*call) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -32,9 +33,10 @@ type process struct {
 
 // call is one question of a process to a model.
 type call struct {
-	p   *process
-	op  *Op
-	key string
+	p  *process
+	op *Op
+	// subject is what an announcement is about; key what the call concerns.
+	subject, key string
 	// effect changes the model and keeps the answer; fail sets the answer that
 	// tells of the fault instead.
 	effect func()
@@ -104,12 +106,12 @@ func (p *process) now() time.Time {
 // ask hands a call to the world and waits for its answer. Only the world's
 // thread runs effect and failed. A process that is killed never returns from
 // it, whatever context it gave.
-func ask[T any](p *process, op *Op, key string, effect func(c *call) T, failed func(Fault) T, said func(T) string) T {
+func ask[T any](ctx context.Context, p *process, op *Op, key string, effect func(c *call) T, failed func(Fault) T, said func(T) string) T {
 	if p.killed.Load() {
 		runtime.Goexit()
 	}
 	var answer T
-	c := &call{p: p, op: op, key: key, goOn: make(chan bool, 1)}
+	c := &call{p: p, op: op, subject: subjectOf(ctx), key: key, goOn: make(chan bool, 1)}
 	c.effect = func() { answer = effect(c) }
 	c.fail = func(f Fault) { answer = failed(f) }
 	c.said = func() string { return said(answer) }
@@ -144,7 +146,7 @@ func (w *World) settle() {
 		if a.call == nil || b.call == nil || a.p != b.p {
 			return a.p.number - b.p.number
 		}
-		return strings.Compare(a.call.op.Name+a.call.key, b.call.op.Name+b.call.key)
+		return cmp.Or(strings.Compare(a.call.op.Name+a.call.subject, b.call.op.Name+b.call.subject), strings.Compare(a.call.key, b.call.key))
 	})
 	for _, a := range all {
 		w.arrive(a)

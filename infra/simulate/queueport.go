@@ -45,7 +45,7 @@ func (l line) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
 		return fmt.Sprint(m.ID(), " after ", m.Delay)
 	})
 	q, w := l.p.w.queue, l.p.w
-	return ask(l.p, opSend, text, func(*call) error {
+	return ask(ctx, l.p, opSend, text, func(*call) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (l line) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
 }
 
 func (l line) SendEnvelope(ctx context.Context, e envelope.Envelope) error {
-	return ask(l.p, opSendOne, fmt.Sprint(e.ID(), " once=", e.Once), func(*call) error {
+	return ask(ctx, l.p, opSendOne, fmt.Sprint(e.ID(), " once=", e.Once), func(*call) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (l line) SendEnvelope(ctx context.Context, e envelope.Envelope) error {
 	}, func(Fault) error { return errInjected }, describe[error])
 }
 
-func (l line) Hide(_ context.Context, hidings []dispatch.Hiding) []string {
+func (l line) Hide(ctx context.Context, hidings []dispatch.Hiding) []string {
 	// They come in the order in which goroutines ended.
 	hidings = slices.SortedFunc(slices.Values(hidings), func(a, b dispatch.Hiding) int { return cmp.Compare(a.MessageID, b.MessageID) })
 	text := list(hidings, func(h dispatch.Hiding) string { return fmt.Sprint(h.MessageID, " for ", h.Wait) })
@@ -90,7 +90,7 @@ func (l line) Hide(_ context.Context, hidings []dispatch.Hiding) []string {
 		}
 		return failed
 	}
-	return ask(l.p, opHide, text, func(*call) []string { return some(func() bool { return true }) }, func(f Fault) []string {
+	return ask(ctx, l.p, opHide, text, func(*call) []string { return some(func() bool { return true }) }, func(f Fault) []string {
 		if f == Part {
 			return some(func() bool { return w.rand.IntN(2) == 0 })
 		}
@@ -99,7 +99,7 @@ func (l line) Hide(_ context.Context, hidings []dispatch.Hiding) []string {
 }
 
 func (l line) StartMove(ctx context.Context) error {
-	return ask(l.p, opMove, "", func(*call) error {
+	return ask(ctx, l.p, opMove, "", func(*call) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func (s sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.E
 
 	key := webhook.DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: endpoint.ID}
 	made := &post{DeliveryKey: key, p: s.p, at: at}
-	result := ask(s.p, opPost, string(key.ID()), func(c *call) webhook.Result {
+	result := ask(ctx, s.p, opPost, string(key.ID()), func(c *call) webhook.Result {
 		w.posts = append(w.posts, made)
 		return w.arriveAt(endpoint.URL, header, e.Body, made, c)
 	}, func(f Fault) webhook.Result {

@@ -47,9 +47,9 @@ type Announcer struct {
 	Tenant webhook.TenantID
 }
 
-// HearsOfDeaths reports whether the death of a delivery of tenant is to be announced.
-func (a Announcer) HearsOfDeaths(ctx context.Context, tenant webhook.TenantID) (bool, error) {
-	if tenant == a.Tenant {
+// HearsOfDeath reports whether the death of d is to be announced.
+func (a Announcer) HearsOfDeath(ctx context.Context, d webhook.Delivery) (bool, error) {
+	if d.Tenant == a.Tenant {
 		return false, nil
 	}
 	return a.Ingester.Wants(ctx, a.Tenant, DeliveryDead)

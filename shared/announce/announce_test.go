@@ -146,7 +146,7 @@ func TestAnnouncer(t *testing.T) {
 		w.must(w.DeliveryDied(w.Context(), dead())) // there is no such tenant
 		w.listens("endpoint.disabled")
 		w.must(w.DeliveryDied(w.Context(), dead()))
-		hears, err := w.HearsOfDeaths(w.Context(), "acme")
+		hears, err := w.HearsOfDeath(w.Context(), dead())
 		if said := w.said(); len(said) > 0 || hears || err != nil {
 			w.Fatalf("%v, %t, %v", said, hears, err)
 		}
@@ -157,7 +157,7 @@ func TestAnnouncer(t *testing.T) {
 		mine.Tenant, d.Tenant = operator, operator
 		w.must(w.DeliveryDied(w.Context(), d))
 		w.must(w.EndpointDisabled(w.Context(), mine, webhook.ReasonHTTP410))
-		hears, err := w.HearsOfDeaths(w.Context(), operator)
+		hears, err := w.HearsOfDeath(w.Context(), d)
 		if said := w.said(); len(said) > 0 || hears || err != nil {
 			w.Fatalf("%v, %t, %v", said, hears, err)
 		}

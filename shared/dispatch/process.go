@@ -129,7 +129,7 @@ func (d *Dispatcher) save(ctx context.Context, j *job, row webhook.Delivery, f f
 // dead row, until it has seen a message of it again or sent one.
 func (d *Dispatcher) bury(ctx context.Context, j *job, before, died webhook.Delivery) webhook.Delivery {
 	died = d.deadIn(j, died)
-	hears, err := d.Announcer.HearsOfDeaths(ctx, died.Tenant)
+	hears, err := d.Announcer.HearsOfDeath(ctx, died)
 	died.Untold = hears || err != nil
 	if !before.HeldUntil.IsZero() {
 		died = died.Hold(died.DiedAt.Add(webhook.ResendAfter))

@@ -79,9 +79,9 @@ type Sender interface {
 // Announcer tells the operator what happens. Each call may be repeated, and has
 // its effect once. An error means that it may have had none.
 type Announcer interface {
-	// HearsOfDeaths reports whether the operator wants to hear when a delivery
-	// of the tenant dies.
-	HearsOfDeaths(ctx context.Context, tenant webhook.TenantID) (bool, error)
+	// HearsOfDeath reports whether the operator wants to hear that d
+	// died.
+	HearsOfDeath(ctx context.Context, d webhook.Delivery) (bool, error)
 	// DeliveryDied: d was given up.
 	DeliveryDied(ctx context.Context, d webhook.Delivery) error
 	// EndpointFailing: e has done nothing but fail since h.FailingSince. This is

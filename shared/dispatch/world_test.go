@@ -249,7 +249,7 @@ func (l *listener) note(format string, args ...any) error {
 	return l.deaf
 }
 
-func (l *listener) HearsOfDeaths(context.Context, webhook.TenantID) (bool, error) { return true, nil }
+func (l *listener) HearsOfDeath(context.Context, webhook.Delivery) (bool, error) { return true, nil }
 
 func (l *listener) DeliveryDied(_ context.Context, d webhook.Delivery) error {
 	return l.note("dead %s", d.Reason)
