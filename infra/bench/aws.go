@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
+
+	"webhookrelay/infra/measure"
 )
 
 // endpointVariable names the emulator that requests are counted on.
@@ -39,9 +43,9 @@ func (a *awsResults) print() {
 	}
 	var rows [][]string
 	for _, c := range a.Cases {
-		rows = append(rows, []string{c.Name, show(c.ReadUnits), show(c.WriteUnits), show(c.sqs()), c.calls()})
+		rows = append(rows, []string{c.Name, measure.Show(c.ReadUnits), measure.Show(c.WriteUnits), measure.Show(c.sqs()), c.calls()})
 	}
-	table([]string{"per event", "read units", "write units", "SQS requests", "all requests"}, rows)
+	measure.Table([]string{"per event", "read units", "write units", "SQS requests", "all requests"}, rows)
 }
 
 // sqs sums the requests to SQS.
@@ -71,7 +75,7 @@ func (c awsCase) calls() string {
 			text.WriteString(",")
 		}
 		last = caller
-		text.WriteString(" " + operation + " " + show(c.Requests[call]))
+		text.WriteString(" " + operation + " " + measure.Show(c.Requests[call]))
 	}
 	return text.String()
 }
@@ -85,12 +89,12 @@ func measureAWS(work string, s settings) (_ *awsResults, err error) {
 		return &awsResults{NotMeasured: "the functions run on Linux, this is " + runtime.GOOS}, nil
 	}
 	ctx := context.Background()
-	r, err := newReceiver()
+	r, err := measure.NewReceiver()
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
-	c, err := openCloud(ctx, endpoint, r.url+"/hook")
+	defer r.Close()
+	c, err := openCloud(ctx, endpoint, r.URL+"/hook")
 	defer func() { err = errors.Join(err, c.close()) }()
 	if err != nil {
 		return nil, err
@@ -107,14 +111,14 @@ func measureAWS(work string, s settings) (_ *awsResults, err error) {
 
 type awsBench struct {
 	*cloud
-	receiver *receiver
+	receiver *measure.Receiver
 	results  awsResults
 }
 
 const batch = 10
 
 func (b *awsBench) measure(ctx context.Context, events int) error {
-	order, random := eventRequest, randomRequest
+	order, random := measure.EventRequest, measure.RandomRequest
 	for _, c := range []struct {
 		name         string
 		events, size int
@@ -135,8 +139,8 @@ func (b *awsBench) measure(ctx context.Context, events int) error {
 		if err := b.accept(size, order); err != nil {
 			return err
 		}
-		b.receiver.fail.Store(int64(size))
-		b.receiver.expect(size)
+		b.receiver.Answer(failing(size))
+		b.receiver.Expect(size)
 		err := b.count(fmt.Sprintf("a failed attempt, batches of %d", size), size, func() error { return b.turn(ctx, size, size) })
 		if err != nil {
 			return err
@@ -145,7 +149,7 @@ func (b *awsBench) measure(ctx context.Context, events int) error {
 		if err != nil {
 			return err
 		}
-		if _, err := b.receiver.wait(); err != nil {
+		if _, err := b.receiver.Wait(); err != nil {
 			return err
 		}
 	}
@@ -164,10 +168,10 @@ func (b *awsBench) count(name string, events int, course func() error) error {
 	}
 	per := awsCase{
 		Name: name, Events: events, Requests: map[string]float64{},
-		ReadUnits: round4(got.readUnits / float64(events)), WriteUnits: round4(got.writeUnits / float64(events)),
+		ReadUnits: measure.Round4(got.readUnits / float64(events)), WriteUnits: measure.Round4(got.writeUnits / float64(events)),
 	}
 	for call, n := range got.requests {
-		per.Requests[call] = round4(float64(n) / float64(events))
+		per.Requests[call] = measure.Round4(float64(n) / float64(events))
 	}
 	b.results.Cases = append(b.results.Cases, per)
 	return nil
@@ -183,6 +187,19 @@ func (b *awsBench) accept(size int, request func(int) []byte) error {
 	return nil
 }
 
+// failing answers 500 that many times.
+func failing(times int) measure.Answer {
+	var left atomic.Int64
+	left.Store(int64(times))
+	return func(w http.ResponseWriter, _ *http.Request) bool {
+		if left.Add(-1) < 0 {
+			return false
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		return true
+	}
+}
+
 // turn handles one batch, of which so many messages must be kept.
 func (b *awsBench) turn(ctx context.Context, size, want int) error {
 	kept, err := b.dispatch(ctx, size)
@@ -194,7 +211,7 @@ func (b *awsBench) turn(ctx context.Context, size, want int) error {
 
 // deliver takes events all the way, in batches of size.
 func (b *awsBench) deliver(ctx context.Context, events, size int, request func(int) []byte) error {
-	b.receiver.expect(events)
+	b.receiver.Expect(events)
 	for range events / size {
 		if err := b.accept(size, request); err != nil {
 			return err
@@ -203,6 +220,6 @@ func (b *awsBench) deliver(ctx context.Context, events, size int, request func(i
 			return err
 		}
 	}
-	_, err := b.receiver.wait()
+	_, err := b.receiver.Wait()
 	return err
 }

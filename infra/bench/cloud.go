@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"webhookrelay/infra/measure"
 	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
@@ -164,7 +165,7 @@ func (c *cloud) post(request []byte) error {
 	var answer events.APIGatewayProxyResponse
 	err := c.ingest.invoke(events.APIGatewayProxyRequest{
 		HTTPMethod: http.MethodPost, Path: "/v1/tenants/" + tenantID + "/events",
-		Headers: map[string]string{"Authorization": "Bearer " + adminKey, "Content-Type": "application/json"},
+		Headers: map[string]string{"Authorization": "Bearer " + measure.AdminKey, "Content-Type": "application/json"},
 		Body:    string(request),
 	}, &answer)
 	if err == nil && answer.StatusCode != http.StatusAccepted {

@@ -9,20 +9,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"webhookrelay/infra/measure"
 )
+
+// tenantID is the tenant of every event.
+const tenantID = "bench"
 
 // devResults is what one process with everything in it does on this machine.
 type devResults struct {
-	Durability  string       `json:"durability"`
-	Comparisons []comparison `json:"comparisons"`
+	Durability  string               `json:"durability"`
+	Comparisons []measure.Comparison `json:"comparisons"`
 	// Memory in MiB: at rest after the start, and the most it held by the end of
 	// a round of events.
-	IdleMemory *spread `json:"idle_memory_mib,omitempty"`
-	PeakMemory *spread `json:"peak_memory_mib,omitempty"`
+	IdleMemory *measure.Spread `json:"idle_memory_mib,omitempty"`
+	PeakMemory *measure.Spread `json:"peak_memory_mib,omitempty"`
 	// DiskSync is one write of 4 KiB and fsync on the same file system, in ms.
-	DiskSync   spread `json:"disk_sync_ms"`
-	Delivered  int    `json:"delivered"`
-	Duplicates int    `json:"duplicates"`
+	DiskSync   measure.Spread `json:"disk_sync_ms"`
+	Delivered  int            `json:"delivered"`
+	Duplicates int            `json:"duplicates"`
 }
 
 func (d *devResults) print(s settings) {
@@ -30,10 +35,10 @@ func (d *devResults) print(s settings) {
 		d.Durability, s.Rounds, s.Events, s.DataBytes, s.Connections)
 	var rows [][]string
 	for _, c := range d.Comparisons {
-		rows = append(rows, c.row())
+		rows = append(rows, c.Row())
 	}
-	table([]string{"median (min–max)", "unit", "relay", "floor", "relay ÷ floor"}, rows)
-	table([]string{"median (min–max)", "unit", "value"}, [][]string{
+	measure.Table([]string{"median (min–max)", "unit", "relay", "floor", "relay ÷ floor"}, rows)
+	measure.Table([]string{"median (min–max)", "unit", "value"}, [][]string{
 		{"memory at rest after the start", "MiB", optional(d.IdleMemory)},
 		{"most memory by the end of a round", "MiB", optional(d.PeakMemory)},
 		{"one 4 KiB write and fsync, same file system", "ms", d.DiskSync.String()},
@@ -41,9 +46,9 @@ func (d *devResults) print(s settings) {
 	fmt.Printf("%d deliveries, none missing, %d duplicates\n\n", d.Delivered, d.Duplicates)
 }
 
-func optional(s *spread) string {
+func optional(s *measure.Spread) string {
 	if s == nil {
-		return unknown
+		return measure.Unknown
 	}
 	return s.String()
 }
@@ -52,7 +57,7 @@ func optional(s *spread) string {
 type devBench struct {
 	settings
 	work, binary string
-	receiver     *receiver
+	receiver     *measure.Receiver
 	bodies       [][]byte
 	results      *devResults
 	peaks        []float64
@@ -61,17 +66,17 @@ type devBench struct {
 
 func measureDev(work string, s settings) (*devResults, error) {
 	b := &devBench{settings: s, work: work, results: &devResults{}}
-	b.results.Durability = "SQLite on " + filesystem(work) + ", write-ahead log, synced to disk before each 202 and after each attempt"
+	b.results.Durability = "SQLite on " + measure.Filesystem(work) + ", write-ahead log, synced to disk before each 202 and after each attempt"
 	var err error
-	if b.binary, err = buildRelay(work); err != nil {
+	if b.binary, err = measure.BuildRelay(work); err != nil {
 		return nil, err
 	}
-	if b.receiver, err = newReceiver(); err != nil {
+	if b.receiver, err = measure.NewReceiver(); err != nil {
 		return nil, err
 	}
-	defer b.receiver.close()
+	defer b.receiver.Close()
 	for n := range max(s.Events, s.PacedEvents) {
-		b.bodies = append(b.bodies, eventRequest(n))
+		b.bodies = append(b.bodies, measure.EventRequest(n))
 	}
 	for _, measure := range []func() error{b.starts, b.throughput, b.fanOut, b.latency, b.disk} {
 		if err := measure(); err != nil {
@@ -79,86 +84,90 @@ func measureDev(work string, s settings) (*devResults, error) {
 		}
 	}
 	if len(b.peaks) > 0 {
-		peak := spreadOf(b.peaks)
+		peak := measure.SpreadOf(b.peaks)
 		b.results.PeakMemory = &peak
 	}
 	return b.results, nil
 }
 
-func (b *devBench) add(c comparison) { b.results.Comparisons = append(b.results.Comparisons, c) }
+func (b *devBench) add(c measure.Comparison) {
+	b.results.Comparisons = append(b.results.Comparisons, c)
+}
 
 // start starts a relay over a file of its own, subscribed at the paths of the
 // receiver, and sends a few events through it, so that connections are open.
-func (b *devBench) start(paths []string) (*relay, error) {
+func (b *devBench) start(paths []string) (*measure.Relay, error) {
 	b.serial++
-	r, err := startRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
+	r, err := measure.StartRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
 	if err != nil {
 		return nil, err
 	}
 	var urls []string
 	for _, path := range paths {
-		urls = append(urls, b.receiver.url+path)
+		urls = append(urls, b.receiver.URL+path)
 	}
-	if err := r.subscribe(urls); err != nil {
-		return nil, errors.Join(err, r.stop())
+	if err := r.Subscribe(tenantID, urls...); err != nil {
+		return nil, errors.Join(err, r.StopQuiet())
 	}
-	if _, err := b.round(r.loader(b.Connections), paths, b.bodies[:100], b.flooding); err != nil {
-		return nil, errors.Join(fmt.Errorf("warm-up: %w", err), r.stop())
+	if _, err := b.round(b.loader(r), paths, b.bodies[:100], b.flooding); err != nil {
+		return nil, errors.Join(fmt.Errorf("warm-up: %w", err), r.StopQuiet())
 	}
 	return r, nil
 }
 
-func (r *relay) loader(connections int) *loader {
-	return newLoader(r.eventsURL(), adminKey, false, connections)
+func (b *devBench) loader(r *measure.Relay) *measure.Loader {
+	return measure.NewLoader(r.EventsURL(tenantID), b.Connections)
 }
 
-func (b *devBench) floorLoader(path string) *loader {
-	return newLoader(b.receiver.url+path, adminKey, true, b.Connections)
+func (b *devBench) floorLoader(path string) *measure.Loader {
+	l := measure.NewLoader(b.receiver.URL+path, b.Connections)
+	l.Direct = true
+	return l
 }
 
-func (b *devBench) flooding(l *loader, bodies [][]byte) ([]posted, error) {
-	return l.flood(bodies, b.Connections)
+func (b *devBench) flooding(l *measure.Loader, bodies [][]byte) ([]measure.Posted, error) {
+	return l.Flood(bodies, b.Connections)
 }
 
-func (b *devBench) pacing(l *loader, bodies [][]byte) ([]posted, error) {
-	return l.pace(bodies, b.PacedPerSecond)
+func (b *devBench) pacing(l *measure.Loader, bodies [][]byte) ([]measure.Posted, error) {
+	return l.Pace(bodies, b.PacedPerSecond)
 }
 
 // outcome is one round in which everything arrived.
 type outcome struct {
-	posted []posted
-	received
+	posted []measure.Posted
+	measure.Received
 	perSecond float64
 }
 
 // round posts the bodies and waits until each has arrived at every path.
-func (b *devBench) round(l *loader, paths []string, bodies [][]byte, send func(*loader, [][]byte) ([]posted, error)) (outcome, error) {
-	defer l.close()
-	b.receiver.expect(len(bodies) * len(paths))
+func (b *devBench) round(l *measure.Loader, paths []string, bodies [][]byte, send func(*measure.Loader, [][]byte) ([]measure.Posted, error)) (outcome, error) {
+	defer l.Close()
+	b.receiver.Expect(len(bodies) * len(paths))
 	began := time.Now()
 	all, err := send(l, bodies)
 	if err != nil {
 		return outcome{}, err
 	}
-	got, err := b.receiver.wait()
+	got, err := b.receiver.Wait()
 	if err == nil {
-		err = got.check(ids(all), paths)
+		err = got.Check(measure.IDs(all), paths)
 	}
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{all, got, float64(len(got.first)) / got.last.Sub(began).Seconds()}, nil
+	return outcome{all, got, float64(len(got.First)) / got.Last.Sub(began).Seconds()}, nil
 }
 
 // counted is a round of the relay, whose duplicates and memory are noted.
-func (b *devBench) counted(r *relay, paths []string, bodies [][]byte, send func(*loader, [][]byte) ([]posted, error)) (outcome, error) {
-	got, err := b.round(r.loader(b.Connections), paths, bodies, send)
+func (b *devBench) counted(r *measure.Relay, paths []string, bodies [][]byte, send func(*measure.Loader, [][]byte) ([]measure.Posted, error)) (outcome, error) {
+	got, err := b.round(b.loader(r), paths, bodies, send)
 	if err != nil {
 		return got, err
 	}
-	b.results.Delivered += len(got.first)
-	b.results.Duplicates += got.repeats
-	if peak, ok := memory(r.pid(), "VmHWM"); ok {
+	b.results.Delivered += len(got.First)
+	b.results.Duplicates += got.Repeats
+	if peak, ok := measure.Memory(r.PID(), "VmHWM"); ok {
 		b.peaks = append(b.peaks, peak)
 	}
 	return got, nil
@@ -170,7 +179,7 @@ func (b *devBench) starts() error {
 	var relays, floors, idle []float64
 	for i := range b.Starts + 1 {
 		help := exec.Command(b.binary, "--help")
-		_, floor, rest, err := firstLine(help)
+		_, floor, rest, err := measure.FirstLine(help)
 		if err == nil {
 			_, err = io.Copy(io.Discard, rest)
 		}
@@ -178,25 +187,25 @@ func (b *devBench) starts() error {
 			return fmt.Errorf("relay --help: %w", err)
 		}
 		b.serial++
-		r, err := startRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
+		r, err := measure.StartRelay(b.binary, filepath.Join(b.work, fmt.Sprintf("data-%d", b.serial)))
 		if err != nil {
 			return err
 		}
 		if i > 0 { // the first reads the binary from disk
-			relays, floors = append(relays, milliseconds(r.started)), append(floors, milliseconds(floor))
+			relays, floors = append(relays, measure.Milliseconds(r.Started)), append(floors, measure.Milliseconds(floor))
 		}
 		if i%3 == 1 { // settling takes a while, and memory varies little
-			if rss, ok := settledMemory(r.pid()); ok {
+			if rss, ok := settledMemory(r.PID()); ok {
 				idle = append(idle, rss)
 			}
 		}
-		if err := r.stop(); err != nil {
+		if err := r.StopQuiet(); err != nil {
 			return err
 		}
 	}
-	b.add(compare("start, exec to first line (floor: `relay --help`)", "ms", relays, floors))
+	b.add(measure.Compare("start, exec to first line (floor: `relay --help`)", "ms", relays, floors))
 	if len(idle) > 0 {
-		rest := spreadOf(idle)
+		rest := measure.SpreadOf(idle)
 		b.results.IdleMemory = &rest
 	}
 	return nil
@@ -207,7 +216,7 @@ func (b *devBench) starts() error {
 func settledMemory(pid int) (float64, bool) {
 	last, still := 0.0, 0
 	for range 50 {
-		now, ok := memory(pid, "VmRSS")
+		now, ok := measure.Memory(pid, "VmRSS")
 		if !ok {
 			return 0, false
 		}
@@ -241,23 +250,23 @@ func (b *devBench) alternate(paths []string, events int) (speeds, error) {
 		floorBodies = append(floorBodies, b.bodies[:b.Events]...)
 	}
 	for range b.Rounds {
-		before := settledCPU(self)
+		before := measure.SettledCPU(self)
 		floor, err := b.round(b.floorLoader(paths[0]), paths[:1], floorBodies, b.flooding)
 		if err != nil {
 			return s, fmt.Errorf("floor: %w", err)
 		}
 		s.floor = append(s.floor, floor.perSecond)
-		s.floorCPU = append(s.floorCPU, 1000*(settledCPU(self)-before)/float64(len(floor.first)))
+		s.floorCPU = append(s.floorCPU, 1000*(measure.SettledCPU(self)-before)/float64(len(floor.First)))
 
 		r, err := b.start(paths)
 		if err != nil {
 			return s, err
 		}
-		before = settledCPU(r.pid())
+		before = measure.SettledCPU(r.PID())
 		got, err := b.counted(r, paths, b.bodies[:events], b.flooding)
 		s.relay = append(s.relay, got.perSecond)
-		s.relayCPU = append(s.relayCPU, 1000*(settledCPU(r.pid())-before)/float64(max(1, len(got.first))))
-		if err = errors.Join(err, r.stop()); err != nil {
+		s.relayCPU = append(s.relayCPU, 1000*(measure.SettledCPU(r.PID())-before)/float64(max(1, len(got.First))))
+		if err = errors.Join(err, r.StopQuiet()); err != nil {
 			return s, err
 		}
 	}
@@ -269,7 +278,7 @@ func (b *devBench) throughput() error {
 	if err != nil {
 		return fmt.Errorf("throughput: %w", err)
 	}
-	b.add(compare("events, post to arrival", "1/s", s.relay, s.floor))
+	b.add(measure.Compare("events, post to arrival", "1/s", s.relay, s.floor))
 	b.addCPU("processor time per delivery, 1 endpoint", s)
 	return nil
 }
@@ -283,7 +292,7 @@ func (b *devBench) fanOut() error {
 	if err != nil {
 		return fmt.Errorf("fan-out: %w", err)
 	}
-	b.add(compare(fmt.Sprintf("deliveries to %d endpoints", b.FanOut), "1/s", s.relay, s.floor))
+	b.add(measure.Compare(fmt.Sprintf("deliveries to %d endpoints", b.FanOut), "1/s", s.relay, s.floor))
 	b.addCPU(fmt.Sprintf("processor time per delivery, %d endpoints", b.FanOut), s)
 	return nil
 }
@@ -294,7 +303,7 @@ func (b *devBench) addCPU(name string, s speeds) {
 			return // the system does not tell, or too few events for its clock
 		}
 	}
-	b.add(compare(name, "ms", s.relayCPU, s.floorCPU))
+	b.add(measure.Compare(name, "ms", s.relayCPU, s.floorCPU))
 }
 
 // latency paces events far below what the relay can take.
@@ -305,11 +314,11 @@ func (b *devBench) latency() error {
 	note := func(t *tails, o outcome) {
 		var ack, arrive []float64
 		for _, p := range o.posted {
-			ack = append(ack, milliseconds(p.acked.Sub(p.sent)))
-			arrive = append(arrive, milliseconds(o.first[arrival{paths[0], p.id}].Sub(p.sent)))
+			ack = append(ack, measure.Milliseconds(p.Acked.Sub(p.Sent)))
+			arrive = append(arrive, measure.Milliseconds(o.First[measure.Arrival{Path: paths[0], ID: p.ID}].Sub(p.Sent)))
 		}
-		t.ack50, t.ack99 = append(t.ack50, percentile(ack, 0.5)), append(t.ack99, percentile(ack, 0.99))
-		t.arrive50, t.arrive99 = append(t.arrive50, percentile(arrive, 0.5)), append(t.arrive99, percentile(arrive, 0.99))
+		t.ack50, t.ack99 = append(t.ack50, measure.Percentile(ack, 0.5)), append(t.ack99, measure.Percentile(ack, 0.99))
+		t.arrive50, t.arrive99 = append(t.arrive50, measure.Percentile(arrive, 0.5)), append(t.arrive99, measure.Percentile(arrive, 0.99))
 	}
 	for range b.Rounds {
 		floor, err := b.round(b.floorLoader(paths[0]), paths, bodies, b.pacing)
@@ -322,16 +331,16 @@ func (b *devBench) latency() error {
 			return err
 		}
 		got, err := b.counted(r, paths, bodies, b.pacing)
-		if err = errors.Join(err, r.stop()); err != nil {
+		if err = errors.Join(err, r.StopQuiet()); err != nil {
 			return fmt.Errorf("latency: %w", err)
 		}
 		note(&relays, got)
 	}
 	rate := fmt.Sprintf(" at %d/s", b.PacedPerSecond)
-	b.add(compare("post to 202, p50"+rate, "ms", relays.ack50, floors.ack50))
-	b.add(compare("post to 202, p99"+rate, "ms", relays.ack99, floors.ack99))
-	b.add(compare("post to arrival, p50"+rate, "ms", relays.arrive50, floors.arrive50))
-	b.add(compare("post to arrival, p99"+rate, "ms", relays.arrive99, floors.arrive99))
+	b.add(measure.Compare("post to 202, p50"+rate, "ms", relays.ack50, floors.ack50))
+	b.add(measure.Compare("post to 202, p99"+rate, "ms", relays.ack99, floors.ack99))
+	b.add(measure.Compare("post to arrival, p50"+rate, "ms", relays.arrive50, floors.arrive50))
+	b.add(measure.Compare("post to arrival, p99"+rate, "ms", relays.arrive99, floors.arrive99))
 	return nil
 }
 
@@ -355,9 +364,9 @@ func (b *devBench) disk() error {
 			return err
 		}
 		if i >= 128 {
-			took = append(took, milliseconds(time.Since(began)))
+			took = append(took, measure.Milliseconds(time.Since(began)))
 		}
 	}
-	b.results.DiskSync = spreadOf(took)
+	b.results.DiskSync = measure.SpreadOf(took)
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+
+	"webhookrelay/infra/measure"
 )
 
 // functionNames are the Lambda functions, and bare what they stand beside.
@@ -22,7 +24,7 @@ const bare = "bare"
 type functionResults struct {
 	Sizes []functionSize `json:"sizes"`
 	// Starts are from exec to the first request for work, in ms.
-	Starts []comparison `json:"starts,omitempty"`
+	Starts []measure.Comparison `json:"starts,omitempty"`
 	// NotMeasured says why there are no starts.
 	NotMeasured string `json:"starts_not_measured,omitempty"`
 }
@@ -38,18 +40,18 @@ func (f *functionResults) print() {
 	fmt.Print("Lambda functions, built as they are deployed\n\n")
 	var rows [][]string
 	for _, s := range f.Sizes {
-		rows = append(rows, []string{s.Name, s.Architecture, show(s.BinaryMiB), show(s.ZippedMiB)})
+		rows = append(rows, []string{s.Name, s.Architecture, measure.Show(s.BinaryMiB), measure.Show(s.ZippedMiB)})
 	}
-	table([]string{"function", "for", "binary, MiB", "zipped, MiB"}, rows)
+	measure.Table([]string{"function", "for", "binary, MiB", "zipped, MiB"}, rows)
 	if f.NotMeasured != "" {
 		fmt.Printf("starts: not measured: %s\n\n", f.NotMeasured)
 		return
 	}
 	rows = nil
 	for _, s := range f.Starts {
-		rows = append(rows, s.row())
+		rows = append(rows, s.Row())
 	}
-	table([]string{"exec to first request for work", "unit", "function", "bare function", "function ÷ bare"}, rows)
+	measure.Table([]string{"exec to first request for work", "unit", "function", "bare function", "function ÷ bare"}, rows)
 }
 
 func measureFunctions(work string, s settings) (*functionResults, error) {
@@ -122,7 +124,7 @@ func sizeOf(binary string) (functionSize, error) {
 		return functionSize{}, err
 	}
 	const mib = 1 << 20
-	return functionSize{BinaryMiB: round4(float64(len(content)) / mib), ZippedMiB: round4(float64(zipped) / mib)}, nil
+	return functionSize{BinaryMiB: measure.Round4(float64(len(content)) / mib), ZippedMiB: measure.Round4(float64(zipped) / mib)}, nil
 }
 
 // counter counts what is written to it.
@@ -142,13 +144,13 @@ func functionEnvironment(awsURL, table, queueURL, secretsKey string) []string {
 		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + awsURL,
 		"RELAY_STACK=bench", "RELAY_TABLE=" + table, "RELAY_QUEUE_URL=" + queueURL,
 		"RELAY_DLQ_URL=" + queueURL + "-dead", "RELAY_DLQ_ARN=arn:aws:sqs:" + region + ":000000000000:dead",
-		"RELAY_ADMIN_KEY_SHA256=" + adminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s",
+		"RELAY_ADMIN_KEY_SHA256=" + measure.AdminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s",
 	}
 }
 
 // measureStarts starts all of them in turn, over and over. The first time each
 // is read from disk, and is not counted.
-func measureStarts(work string, times int) ([]comparison, error) {
+func measureStarts(work string, times int) ([]measure.Comparison, error) {
 	environment := functionEnvironment("http://127.0.0.1:9", "bench", "http://127.0.0.1:9/queue", "arn:aws:kms:"+region+":000000000000:key/bench")
 	took := map[string][]float64{}
 	for i := range times + 1 {
@@ -163,13 +165,13 @@ func measureStarts(work string, times int) ([]comparison, error) {
 			}
 			f.stop()
 			if i > 0 {
-				took[name] = append(took[name], milliseconds(start))
+				took[name] = append(took[name], measure.Milliseconds(start))
 			}
 		}
 	}
-	var starts []comparison
+	var starts []measure.Comparison
 	for _, name := range functionNames {
-		starts = append(starts, compare(name, "ms", took[name], slices.Clone(took[bare])))
+		starts = append(starts, measure.Compare(name, "ms", took[name], slices.Clone(took[bare])))
 	}
 	return starts, nil
 }

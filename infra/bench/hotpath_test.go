@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"webhookrelay/infra/measure"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/envelope"
 	"webhookrelay/shared/id"
@@ -28,7 +29,7 @@ func BenchmarkSign(b *testing.B) {
 		{"Ed25519", "whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="},
 	} {
 		b.Run(scheme.name, func(b *testing.B) {
-			body, now := ingest.Body(eventType, time.Now(), eventData(0)), time.Now()
+			body, now := ingest.Body(measure.EventType, time.Now(), measure.EventData(0)), time.Now()
 			secrets := []signature.Secret{scheme.secret}
 			for b.Loop() {
 				if _, err := signature.Sign("evt_01M83XJ8800000000000000000", now, body, secrets); err != nil {
@@ -40,9 +41,9 @@ func BenchmarkSign(b *testing.B) {
 }
 
 func BenchmarkIngestBody(b *testing.B) {
-	data, now := eventData(0), time.Now()
+	data, now := measure.EventData(0), time.Now()
 	for b.Loop() {
-		ingest.Body(eventType, now, data)
+		ingest.Body(measure.EventType, now, data)
 	}
 }
 
@@ -106,7 +107,7 @@ func queued(b *testing.B, store *sqlite.Store, ids *id.Source) []dispatch.Messag
 	for n := range 10 {
 		now := time.Now()
 		e := webhook.Event{
-			Tenant: tenantID, Ref: ids.EventRef(now), Type: eventType, Timestamp: now, Body: ingest.Body(eventType, now, eventData(n)),
+			Tenant: tenantID, Ref: ids.EventRef(now), Type: measure.EventType, Timestamp: now, Body: ingest.Body(measure.EventType, now, measure.EventData(n)),
 			Targets: []webhook.EndpointID{"receiver"}, AcceptedAt: now, ExpiresAt: now.Add(time.Hour),
 		}
 		e.ID = id.EventID(e.Ref)
@@ -123,26 +124,6 @@ func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
-	}
-}
-
-func TestEventsHaveTheirSize(t *testing.T) {
-	for n := range 100 {
-		if got := len(eventData(n)); got != dataBytes {
-			t.Fatalf("event %d has %d bytes", n, got)
-		}
-	}
-}
-
-func TestSpread(t *testing.T) {
-	if got, want := spreadOf([]float64{3, 1, 2, 10}), (spread{1, 2.5, 10}); got != want {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if got := percentile([]float64{4, 1, 3, 2}, 0.5); got != 2 {
-		t.Errorf("median %v", got)
-	}
-	if got := percentile([]float64{4, 1, 3, 2}, 0.99); got != 4 {
-		t.Errorf("p99 %v", got)
 	}
 }
 

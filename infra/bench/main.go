@@ -5,15 +5,14 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"webhookrelay/infra/measure"
 )
 
 // settings are the sizes of a run.
@@ -37,7 +36,7 @@ type settings struct {
 type results struct {
 	At        time.Time        `json:"at"`
 	Commit    string           `json:"commit"`
-	Machine   machine          `json:"machine"`
+	Machine   measure.Machine  `json:"machine"`
 	Settings  settings         `json:"settings"`
 	Dev       *devResults      `json:"relay_dev,omitempty"`
 	Functions *functionResults `json:"functions,omitempty"`
@@ -65,24 +64,20 @@ func run(only string, events, rounds int, out string) (err error) {
 	case events < 100:
 		return errors.New("-events: at least 100")
 	}
-	if err := enterModule(); err != nil {
+	if err := measure.EnterModule(); err != nil {
 		return err
 	}
-	// Not the system's temporary directory, which may lie in memory.
-	if err := os.MkdirAll(".cache", 0o700); err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp(".cache", "bench-")
+	work, err := measure.Workspace("bench")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 
-	r := results{At: time.Now().UTC().Truncate(time.Second), Commit: commit(), Machine: thisMachine(work)}
+	r := results{At: time.Now().UTC().Truncate(time.Second), Commit: measure.Commit(), Machine: measure.ThisMachine(work)}
 	r.Settings = settings{
 		Events: events, Rounds: rounds, Connections: 64, Starts: 10, FunctionStarts: 25,
 		PacedPerSecond: 50, PacedEvents: 400, FanOut: 10, AWSEvents: 50,
-		DataBytes: len(eventData(0)), DeflatedBytes: deflatedBody(),
+		DataBytes: len(measure.EventData(0)), DeflatedBytes: measure.DeflatedBody(),
 	}
 	fmt.Printf("load on this machine before the run: %s\n\n", r.Machine.Load)
 	if only == "" || only == "dev" {
@@ -107,45 +102,5 @@ func run(only string, events, rounds int, out string) (err error) {
 	if only != "" {
 		name += "-" + only // not in the place of a whole run
 	}
-	return store(r, filepath.Join(out, name+".json"))
-}
-
-// enterModule makes the module's root the working directory, so that the bench
-// may be started anywhere inside it.
-func enterModule() error {
-	found, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		return fmt.Errorf("go env GOMOD: %w", err)
-	}
-	mod := strings.TrimSpace(string(found))
-	if filepath.Base(mod) != "go.mod" {
-		return errors.New("run it inside the module")
-	}
-	return os.Chdir(filepath.Dir(mod))
-}
-
-// commit names the commit of what is measured, or "dirty" when that differs
-// from the commit checked out.
-func commit() string {
-	changes, err := exec.Command("git", "status", "--porcelain", "--", "functions", "shared", "infra/cmd", "go.mod", "go.sum").Output()
-	head, headErr := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
-	if err != nil || headErr != nil || len(changes) > 0 {
-		return "dirty"
-	}
-	return strings.TrimSpace(string(head))
-}
-
-func store(r results, path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, append(compact(text), '\n'), 0o644); err != nil {
-		return err
-	}
-	fmt.Println("stored in", path)
-	return nil
+	return measure.Store(r, filepath.Join(out, name+".json"))
 }

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strconv"
 	"time"
+
+	"webhookrelay/infra/measure"
 )
 
 // function is a Lambda function's binary run as a process, with the bench in
@@ -19,7 +21,7 @@ type function struct {
 	address string
 	server  *http.Server
 	command *exec.Cmd
-	output  lockedBuffer
+	output  measure.Output
 	// polled holds the time of the first request for work.
 	polled  chan time.Time
 	work    chan []byte

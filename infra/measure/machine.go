@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// machine is where a run took place. What a system does not tell is "not available".
-type machine struct {
+// Machine is where a run took place. What a system does not tell is "not available".
+type Machine struct {
 	CPU        string `json:"cpu"`
 	Cores      int    `json:"cores"`
 	Memory     string `json:"memory"`
@@ -23,12 +23,15 @@ type machine struct {
 	Load string `json:"load_before"`
 }
 
-const unknown = "not available"
+// Unknown stands for what a system does not tell.
+// Unknown stands for what a system does not tell.
+const Unknown = "not available"
 
-func thisMachine(work string) machine {
-	m := machine{
-		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: unknown,
-		OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Filesystem: filesystem(work), Load: unknown,
+// ThisMachine says where the program runs; work lies on the file system that counts.
+func ThisMachine(work string) Machine {
+	m := Machine{
+		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: Unknown,
+		OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Filesystem: Filesystem(work), Load: Unknown,
 	}
 	if kb, ok := kilobytes("/proc/meminfo", "MemTotal"); ok {
 		m.Memory = fmt.Sprintf("%.1f GiB", kb/(1<<20))
@@ -46,14 +49,14 @@ func thisMachine(work string) machine {
 func field(path, name string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return unknown
+		return Unknown
 	}
 	for line := range strings.Lines(string(text)) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
 			return strings.TrimSpace(value)
 		}
 	}
-	return unknown
+	return Unknown
 }
 
 func kilobytes(path, name string) (float64, bool) {
@@ -62,14 +65,14 @@ func kilobytes(path, name string) (float64, bool) {
 	return kb, err == nil
 }
 
-// filesystem returns the type of the file system that holds dir.
-func filesystem(dir string) string {
+// Filesystem returns the type of the file system that holds dir.
+func Filesystem(dir string) string {
 	mounts, err := os.ReadFile("/proc/mounts")
 	abs, absErr := filepath.Abs(dir)
 	if err != nil || absErr != nil {
-		return unknown
+		return Unknown
 	}
-	kind, longest := unknown, -1
+	kind, longest := Unknown, -1
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
 		if len(fields) < 3 {
@@ -83,8 +86,8 @@ func filesystem(dir string) string {
 	return kind
 }
 
-// memory returns VmRSS or VmHWM of a process in MiB.
-func memory(pid int, which string) (float64, bool) {
+// Memory returns VmRSS or VmHWM of a process in MiB.
+func Memory(pid int, which string) (float64, bool) {
 	kb, ok := kilobytes(fmt.Sprintf("/proc/%d/status", pid), which)
 	return kb / 1024, ok
 }
@@ -114,8 +117,8 @@ func cpuSeconds(pid int) float64 {
 	return (user + system) / ticksPerSecond
 }
 
-// settledCPU waits until the process rests and returns its processor time.
-func settledCPU(pid int) float64 {
+// SettledCPU waits until the process rests and returns its processor time.
+func SettledCPU(pid int) float64 {
 	last := cpuSeconds(pid)
 	for range 20 {
 		time.Sleep(100 * time.Millisecond)
