@@ -101,6 +101,12 @@ func hideUntil(t time.Time) fate { return fate{keep: true, hide: true, until: t}
 // those the queue must keep. Messages are handled side by side; ctx should carry
 // the invocation's deadline, and attempts end in time to record them.
 func (d *Dispatcher) Handle(ctx context.Context, batch []Message) (keep []string) {
+	return d.HandleEach(ctx, batch, func(Message) {})
+}
+
+// HandleEach is Handle for a consumer that counts what is in work: it calls
+// free, from one goroutine, for each message as soon as nobody works on it.
+func (d *Dispatcher) HandleEach(ctx context.Context, batch []Message, free func(Message)) (keep []string) {
 	fates := make([]fate, len(batch))
 	jobs := d.decode(batch, fates)
 	d.load(ctx, jobs, fates)
@@ -128,7 +134,7 @@ func (d *Dispatcher) Handle(ctx context.Context, batch []Message) (keep []string
 			settled <- i
 		}()
 	}
-	d.hideAsSettled(ctx, batch, fates, settled)
+	d.hideAsSettled(ctx, batch, fates, settled, free)
 	for i, f := range fates {
 		if f.keep {
 			keep = append(keep, batch[i].ID)
@@ -205,13 +211,14 @@ const hideEvery = 500 * time.Millisecond
 // results come in, several at once where they come close together: the retry of one must not wait until the slowest
 // endpoint of its batch has timed out. A message that becomes visible again while
 // its batch is still running is no harm, for its result is recorded.
-func (d *Dispatcher) hideAsSettled(ctx context.Context, batch []Message, fates []fate, settled <-chan int) {
+func (d *Dispatcher) hideAsSettled(ctx context.Context, batch []Message, fates []fate, settled <-chan int, free func(Message)) {
 	tick := time.NewTicker(hideEvery)
 	defer tick.Stop()
 	var ready []int
 	for remaining := len(batch); remaining > 0; {
 		select {
 		case i := <-settled:
+			free(batch[i])
 			ready = append(ready, i)
 			remaining--
 		case <-tick.C:

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -391,10 +392,11 @@ func TestUnreadableMessage(t *testing.T) {
 	w.wantState(webhook.Delivered, 1, 1)
 }
 
-// hangs answers its first request only when the second's message was hidden.
+// hangs fails one event and delivers the other, the slow one, only once it hears
+// of the first.
 type hangs struct {
-	hidden chan struct{}
-	slow   webhook.EventID
+	heard chan struct{}
+	slow  webhook.EventID
 }
 
 func (h *hangs) Send(ctx context.Context, _ webhook.Endpoint, e webhook.Event) (webhook.Result, error) {
@@ -402,7 +404,7 @@ func (h *hangs) Send(ctx context.Context, _ webhook.Endpoint, e webhook.Event) (
 		return status(500), nil
 	}
 	select {
-	case <-h.hidden:
+	case <-h.heard:
 		return status(200), nil
 	case <-ctx.Done():
 		return webhook.Result{Aborted: true}, nil
@@ -410,14 +412,14 @@ func (h *hangs) Send(ctx context.Context, _ webhook.Endpoint, e webhook.Event) (
 }
 
 func (h *hangs) Hide(context.Context, []dispatch.Hiding) []string {
-	close(h.hidden)
+	close(h.heard)
 	return nil
 }
 
 func TestARetryDoesNotWaitForTheSlowestOfItsBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	h := &hangs{hidden: make(chan struct{}), slow: w.event.ID}
+	h := &hangs{heard: make(chan struct{}), slow: w.event.ID}
 	w.accept()
 	w.dispatcher.Sender, w.dispatcher.Queue = h, h
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -426,6 +428,30 @@ func TestARetryDoesNotWaitForTheSlowestOfItsBatch(t *testing.T) {
 	w.must(err)
 	if kept := w.dispatcher.Handle(ctx, batch); len(batch) != 2 || len(kept) != 1 {
 		t.Fatalf("%d of %d messages kept", len(kept), len(batch))
+	}
+	if d := w.delivery(); d.State != webhook.Delivered {
+		t.Fatalf("the slow one is %s", d.State)
+	}
+}
+
+func TestAMessageIsFreeWhileAnotherOfItsBatchIsInWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &hangs{heard: make(chan struct{}), slow: w.event.ID}
+	w.accept()
+	w.dispatcher.Sender = h
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	batch, err := w.queue.Receive(ctx, 10)
+	w.must(err)
+	var freed []string
+	w.dispatcher.HandleEach(ctx, batch, func(m dispatch.Message) {
+		if freed = append(freed, m.ID); len(freed) == 1 {
+			close(h.heard)
+		}
+	})
+	if len(batch) != 2 || !slices.Equal(freed, []string{batch[1].ID, batch[0].ID}) {
+		t.Fatalf("of %d messages %v were freed", len(batch), freed)
 	}
 	if d := w.delivery(); d.State != webhook.Delivered {
 		t.Fatalf("the slow one is %s", d.State)

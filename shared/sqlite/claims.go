@@ -31,6 +31,9 @@ func (s *Store) Claim(ctx context.Context, claim ingest.Claim) (ingest.Claim, er
 		var at, expires int64
 		_, err = c.row("SELECT ref, fingerprint, at, done, expires_at FROM claims WHERE tenant = ? AND key = ?",
 			[]any{string(claim.Tenant), claim.Key}, &held.Ref, &held.Fingerprint, &at, &held.Done, &expires)
+		if err == nil && !held.Done && at < s.opened {
+			at, err = 0, letGo(c, claim)
+		}
 		held.At, held.ExpiresAt = instant(at), instant(expires)
 		return err
 	})
@@ -38,6 +41,13 @@ func (s *Store) Claim(ctx context.Context, claim ingest.Claim) (ingest.Claim, er
 		return ingest.Claim{}, fmt.Errorf("claim %s: %w", claim.Key, err)
 	}
 	return held, nil
+}
+
+// letGo ends the lease of a claim whose holder was an earlier process: it has
+// ended, for a file has one at a time.
+func letGo(c *conn, claim ingest.Claim) error {
+	_, err := c.exec("UPDATE claims SET at = 0 WHERE tenant = ? AND key = ?", string(claim.Tenant), claim.Key)
+	return err
 }
 
 // UpdateClaim gives the claim old the values of claim, or returns

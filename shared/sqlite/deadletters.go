@@ -47,7 +47,7 @@ func (q *Queue) StartMove(ctx context.Context) error {
 		}
 		now := millis(q.s.now())
 		for _, body := range dead {
-			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), now, now, body); err != nil {
+			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), now, now, int64(unknown), false, body); err != nil {
 				return err
 			}
 		}

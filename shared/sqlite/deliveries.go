@@ -17,7 +17,7 @@ func (s *Store) Load(ctx context.Context, lookups []dispatch.Lookup) (loaded []d
 		now := s.now()
 		loaded = make([]dispatch.Loaded, len(lookups))
 		for i, l := range lookups {
-			switch loaded[i], err = load(c, l.DeliveryKey, now); {
+			switch loaded[i], err = s.load(c, l.DeliveryKey, now); {
 			case errors.Is(err, webhook.ErrUnreadable):
 				loaded[i] = dispatch.Loaded{Err: err}
 			case err != nil:
@@ -32,7 +32,7 @@ func (s *Store) Load(ctx context.Context, lookups []dispatch.Lookup) (loaded []d
 	return loaded, nil
 }
 
-func load(c *conn, key webhook.DeliveryKey, now time.Time) (l dispatch.Loaded, err error) {
+func (s *Store) load(c *conn, key webhook.DeliveryKey, now time.Time) (l dispatch.Loaded, err error) {
 	e, ok, err := event(c, key.Tenant, key.Event, now)
 	if err != nil {
 		return l, err
@@ -47,6 +47,7 @@ func load(c *conn, key webhook.DeliveryKey, now time.Time) (l dispatch.Loaded, e
 	if ok {
 		l.Endpoint = &to
 	}
+	s.lanes.note(key.Tenant, key.Endpoint, ok && to.Health.Open())
 	d, ok, err := delivery(c, key, now)
 	if err != nil {
 		return l, err

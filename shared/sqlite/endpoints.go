@@ -75,24 +75,6 @@ func (s *Store) DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id
 	return nil
 }
 
-// SaveHealth stores h as revision h.Rev+1 if the stored revision is h.Rev, and
-// returns webhook.ErrConflict otherwise.
-func (s *Store) SaveHealth(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, h webhook.Health) error {
-	doc := encodeHealth(h)
-	err := s.write(ctx, func(c *conn) error {
-		saved, err := c.exec("UPDATE endpoints SET health_rev = health_rev + 1, health = ? WHERE tenant = ? AND id = ? AND health_rev = ?",
-			doc, string(tenant), string(id), h.Rev)
-		if err == nil && saved == 0 {
-			return webhook.ErrConflict
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("save health of endpoint %s: %w", id, err)
-	}
-	return nil
-}
-
 // Endpoint returns one endpoint, seeing every finished write, or webhook.ErrNotFound.
 func (s *Store) Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) (e webhook.Endpoint, err error) {
 	err = s.read(ctx, func(c *conn) error {

@@ -12,8 +12,12 @@ import (
 const listHeld = "SELECT " + deliveryColumns + " FROM deliveries WHERE held_until > 0 AND held_until <= ? ORDER BY held_until LIMIT ?"
 
 // Held returns at most limit deliveries whose HeldUntil is not after until, the
-// earliest first. With ErrUnreadable it returns those it could read.
+// earliest first; what was on hold for an endpoint that has come back is due.
+// With ErrUnreadable it returns those it could read.
 func (s *Store) Held(ctx context.Context, until time.Time, limit int) (held []webhook.Delivery, err error) {
+	if err := s.hasten(ctx); err != nil {
+		return nil, fmt.Errorf("list held deliveries: %w", err)
+	}
 	now := s.now()
 	var spoiled []error
 	err = s.read(ctx, func(c *conn) error {

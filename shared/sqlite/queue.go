@@ -62,11 +62,11 @@ func (q *Queue) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
 
 // SendDelayed is Send with messages that stay invisible for a while.
 func (q *Queue) SendDelayed(ctx context.Context, messages []sweep.Delayed) error {
-	bodies := make([]string, len(messages))
+	outgoing := make([]outgoing, len(messages))
 	for i, m := range messages {
-		bodies[i] = envelope.Encode(envelope.Envelope{DeliveryKey: m.DeliveryKey})
+		outgoing[i] = newOutgoing(envelope.Envelope{DeliveryKey: m.DeliveryKey}, m.Delay)
 	}
-	if err := q.send(ctx, bodies, func(i int) time.Duration { return messages[i].Delay }); err != nil {
+	if err := q.send(ctx, outgoing); err != nil {
 		return fmt.Errorf("send %d messages: %w", len(messages), err)
 	}
 	return nil
@@ -74,21 +74,33 @@ func (q *Queue) SendDelayed(ctx context.Context, messages []sweep.Delayed) error
 
 // SendEnvelope enqueues one message, durably, before it returns.
 func (q *Queue) SendEnvelope(ctx context.Context, e envelope.Envelope) error {
-	if err := q.send(ctx, []string{envelope.Encode(e)}, func(int) time.Duration { return 0 }); err != nil {
+	if err := q.send(ctx, []outgoing{newOutgoing(e, 0)}); err != nil {
 		return fmt.Errorf("send message for %s: %w", e.ID(), err)
 	}
 	return nil
 }
 
-// send enqueues bodies, each to be seen after its delay.
-func (q *Queue) send(ctx context.Context, bodies []string, delay func(i int) time.Duration) error {
-	if len(bodies) == 0 {
+// outgoing is a message on its way into the queue.
+type outgoing struct {
+	body  []byte
+	lane  lane
+	delay time.Duration
+}
+
+func newOutgoing(e envelope.Envelope, delay time.Duration) outgoing {
+	return outgoing{[]byte(envelope.Encode(e)), laneOf(e.Tenant, e.Endpoint), delay}
+}
+
+// send enqueues messages, each to be seen after its delay.
+func (q *Queue) send(ctx context.Context, messages []outgoing) error {
+	if len(messages) == 0 {
 		return nil
 	}
 	err := q.s.write(ctx, func(c *conn) error {
 		now := q.s.now()
-		for i, body := range bodies {
-			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), millis(now), millis(now.Add(delay(i))), []byte(body)); err != nil {
+		for _, m := range messages {
+			own := m.delay == 0 && q.s.lanes.isOwn(m.lane)
+			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), millis(now), millis(now.Add(m.delay)), int64(m.lane), own, m.body); err != nil {
 				return err
 			}
 		}
@@ -100,66 +112,7 @@ func (q *Queue) send(ctx context.Context, bodies []string, delay func(i int) tim
 	return err
 }
 
-const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, body) VALUES (?, ?, ?, 0, 0, ?)"
-
-// Receive returns at most limit messages that are visible, possibly none, and
-// hides them for the queue's visibility timeout. A message that was received
-// as often as allowed goes to the dead-letter queue instead.
-func (q *Queue) Receive(ctx context.Context, limit int) ([]dispatch.Message, error) {
-	var received []dispatch.Message
-	err := q.s.write(ctx, func(c *conn) error {
-		received = nil
-		now := q.s.now()
-		for len(received) < limit {
-			visible, err := visibleMessages(c, now, limit-len(received))
-			if err != nil || len(visible) == 0 {
-				return err
-			}
-			for _, m := range visible {
-				if m.receives >= q.s.maxReceives {
-					err = bury(c, m)
-				} else {
-					m.receives++
-					received = append(received, m.message())
-					_, err = c.exec("UPDATE messages SET visible_at = ?, receives = ?, leased = 1 WHERE seq = ?",
-						millis(now.Add(q.s.visibility)), m.receives, m.seq)
-				}
-				if err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("receive messages: %w", err)
-	}
-	return received, nil
-}
-
-type messageRow struct {
-	seq, sentAt int64
-	receives    int
-	body        []byte
-}
-
-func (m messageRow) message() dispatch.Message {
-	id := strconv.FormatInt(m.seq, 10)
-	return dispatch.Message{
-		ID: id, Receipt: id + "." + strconv.Itoa(m.receives), Body: m.body, SentAt: instant(m.sentAt), Receives: m.receives,
-	}
-}
-
-func visibleMessages(c *conn, now time.Time, limit int) (found []messageRow, err error) {
-	err = c.each("SELECT seq, sent_at, receives, body FROM messages WHERE visible_at <= ? ORDER BY visible_at, seq LIMIT ?",
-		[]any{millis(now), limit}, func(row scanner) (bool, error) {
-			var m messageRow
-			err := row.Scan(&m.seq, &m.sentAt, &m.receives, &m.body)
-			found = append(found, m)
-			return true, err
-		})
-	return found, err
-}
+const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, lane, own, body) VALUES (?, ?, ?, 0, 0, ?, ?, ?)"
 
 // Delete removes received messages. One that was received again since, so that
 // its receipt is stale, stays.
@@ -178,6 +131,9 @@ func (q *Queue) Delete(ctx context.Context, messages []dispatch.Message) error {
 	})
 	if err != nil {
 		return fmt.Errorf("delete %d messages: %w", len(messages), err)
+	}
+	for _, m := range messages {
+		q.Settled(m)
 	}
 	return nil
 }
@@ -207,8 +163,21 @@ func (q *Queue) Hide(ctx context.Context, hidings []dispatch.Hiding) (failed []s
 			failed = append(failed, h.MessageID)
 		}
 	}
+	for _, h := range hidings {
+		q.settled(h.Receipt)
+	}
 	q.s.bell.ring()
 	return failed
+}
+
+// Settled says that nobody works on a received message any more, so that its
+// place is free for another, even if it is neither deleted nor hidden yet.
+func (q *Queue) Settled(m dispatch.Message) { q.settled(m.Receipt) }
+
+func (q *Queue) settled(receipt string) {
+	if seq, receives, ok := parseReceipt(receipt); ok && q.s.lanes.leave(seq, receives) {
+		q.s.bell.ring()
+	}
 }
 
 func parseReceipt(receipt string) (seq int64, receives int, ok bool) {

@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3}
+var migrations = []string{schema1, schema2, schema3, schema4}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -102,6 +102,19 @@ CREATE TABLE jobs (
 ) WITHOUT ROWID;
 CREATE INDEX jobs_running ON jobs (running) WHERE running = 1;
 CREATE INDEX jobs_expiry ON jobs (expires_at);
+`
+
+// schema4 adds a message's lane, which stands for its endpoint (0: not worked
+// out), and whether it waits there or in the common lane; and lets an endpoint's
+// deliveries be found that are on hold until it is back.
+const schema4 = `
+ALTER TABLE messages ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+DROP INDEX messages_visible;
+CREATE INDEX messages_visible ON messages (visible_at) WHERE own = 0;
+CREATE INDEX messages_own ON messages (lane, visible_at) WHERE own = 1;
+
+CREATE INDEX deliveries_parked ON deliveries (tenant, endpoint, held_until) WHERE state = 'parked';
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

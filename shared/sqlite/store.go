@@ -52,6 +52,8 @@ const (
 	DefaultVisibility = 360 * time.Second
 	// DefaultMaxReceives leaves room for the longest retry schedule.
 	DefaultMaxReceives = 50
+	// DefaultPlaces lets one endpoint alone have 320 messages in work.
+	DefaultPlaces = 640
 )
 
 // Errors of Open and of a closed store.
@@ -79,6 +81,10 @@ type Config struct {
 	// MaxReceives is how often a message is received before it goes to the
 	// dead-letter queue; 0 means DefaultMaxReceives.
 	MaxReceives int
+	// Places is how many messages may be in work, received and not yet deleted,
+	// hidden or settled; 0 means DefaultPlaces. One endpoint alone gets half, and
+	// twice as many are in work when many endpoints hang.
+	Places int
 }
 
 // readers bounds concurrent reads. Each costs a connection with its own page cache.
@@ -91,6 +97,7 @@ type Store struct {
 	visibility  time.Duration
 	maxReceives int
 	ids         *id.Source
+	opened      int64 // in ms
 
 	db, lock *sql.DB
 	conns    []*conn
@@ -106,6 +113,8 @@ type Store struct {
 	shutdown func() error
 
 	nextMessage atomic.Int64
+	lanes       *lanes
+	back        back
 	bell        bell
 }
 
@@ -120,9 +129,12 @@ func Open(cfg Config) (*Store, error) {
 }
 
 func open(cfg Config) (_ *Store, err error) {
+	if cfg.Places == 0 {
+		cfg.Places = DefaultPlaces
+	}
 	s := &Store{
 		now: cfg.Now, visibility: cfg.Visibility, maxReceives: cfg.MaxReceives,
-		ids:     id.NewSource(),
+		ids: id.NewSource(), lanes: newLanes(cfg.Places),
 		readers: make(chan *conn, readers),
 		writes:  make(chan *write, maxGroup),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
@@ -130,6 +142,7 @@ func open(cfg Config) (_ *Store, err error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.opened = millis(s.now())
 	if s.visibility == 0 {
 		s.visibility = DefaultVisibility
 	}

@@ -54,7 +54,7 @@ func TestReopeningKeepsEverything(t *testing.T) {
 	d := webhook.NewDelivery(e, "ep").Die(webhook.ReasonExhausted, now)
 	must(t, s.SaveDelivery(ctx, d))
 	d.Rev = 1
-	claim := ingest.Claim{Tenant: "t", Key: "key:k", Ref: e.Ref, At: now, ExpiresAt: now.Add(time.Hour)}
+	claim := ingest.Claim{Tenant: "t", Key: "key:k", Ref: e.Ref, At: now, Done: true, ExpiresAt: now.Add(time.Hour)}
 	_, err = s.Claim(ctx, claim)
 	must(t, err)
 	must(t, s.Queue().Send(ctx, []webhook.DeliveryKey{d.DeliveryKey}))
@@ -94,6 +94,35 @@ func TestReopeningKeepsEverything(t *testing.T) {
 	}
 	if messages[0].ID == first[0].ID || messages[1].ID == first[0].ID {
 		t.Errorf("message id %s was used again", first[0].ID)
+	}
+}
+
+// Nobody works any more on what a killed process had claimed.
+func TestReopeningEndsTheLeasesOfClaims(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	cfg := Config{Path: filepath.Join(t.TempDir(), "relay.db"), Now: func() time.Time { return now }}
+	s, err := Open(cfg)
+	must(t, err)
+	for key, done := range map[string]bool{"finished": true, "unfinished": false} {
+		_, err = s.Claim(t.Context(), ingest.Claim{Tenant: "t", Key: key, Ref: "before", At: now, Done: done, ExpiresAt: now.Add(time.Hour)})
+		must(t, err)
+	}
+	must(t, s.Close())
+	now = now.Add(time.Millisecond)
+	s = openAt(t, cfg)
+	for key, want := range map[string]time.Time{"finished": now.Add(-time.Millisecond), "unfinished": time.UnixMilli(0)} {
+		mine := ingest.Claim{Tenant: "t", Key: key, Ref: "after", At: now, ExpiresAt: now.Add(time.Hour)}
+		got, err := s.Claim(t.Context(), mine)
+		must(t, err)
+		if got.Ref != "before" || !got.At.Equal(want) {
+			t.Errorf("the claim that was %s is of %s since %s, want of before since %s", key, got.Ref, got.At, want)
+		}
+		taken := got
+		taken.At = now
+		must(t, s.UpdateClaim(t.Context(), got, taken))
+		if got, err = s.Claim(t.Context(), mine); err != nil || !got.At.Equal(now) {
+			t.Errorf("the claim that was taken over is held since %s, error %v", got.At, err)
+		}
 	}
 }
 

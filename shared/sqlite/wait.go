@@ -7,24 +7,19 @@ import (
 	"time"
 )
 
-// Wait returns nil once a message is visible, or ctx's error. It sleeps until
-// then: an idle queue costs nothing.
+// Wait returns nil once a message may be received, or ctx's error. It sleeps
+// until then: an idle queue costs nothing.
 func (q *Queue) Wait(ctx context.Context) error {
 	for {
 		rung := q.s.bell.listen()
-		var next int64
-		var waiting bool
-		err := q.s.read(ctx, func(c *conn) (err error) {
-			waiting, err = c.row("SELECT visible_at FROM messages ORDER BY visible_at LIMIT 1", nil, &next)
-			return err
-		})
+		next, err := q.s.nextMessageAt(ctx)
 		if err != nil {
 			return fmt.Errorf("wait for a message: %w", err)
 		}
 		// Without a message, one long sleep: Send ends it.
 		sleep := time.Hour
-		if waiting {
-			if sleep = instant(next).Sub(q.s.now()); sleep <= 0 {
+		if !next.IsZero() {
+			if sleep = next.Sub(q.s.now()); sleep <= 0 {
 				return nil
 			}
 		}
@@ -42,6 +37,28 @@ func (q *Queue) Wait(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// nextMessageAt returns when a receive is worth the next try; zero: not before
+// something changes.
+func (s *Store) nextMessageAt(ctx context.Context) (at time.Time, err error) {
+	now := s.now()
+	open, at := s.lanes.ready(now)
+	if len(open) > 0 {
+		return now, nil
+	}
+	if s.lanes.most() <= 0 {
+		return at, nil
+	}
+	err = s.read(ctx, func(c *conn) error {
+		var visible int64
+		found, err := c.row("SELECT visible_at FROM messages WHERE own = 0 AND visible_at > 0 ORDER BY visible_at LIMIT 1", nil, &visible)
+		if found {
+			at = earliest(at, instant(visible))
+		}
+		return err
+	})
+	return at, err
 }
 
 // bell wakes everyone who listens. The zero bell is ready.

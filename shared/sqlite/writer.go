@@ -140,7 +140,10 @@ func (s *Store) transact(writes []*write) bool {
 
 // rollback ends the transaction. SQLite has ended it already after some
 // errors, such as a full disk; then this fails, and nothing is amiss.
-func (s *Store) rollback() { _, _ = s.writer.exec("ROLLBACK") }
+func (s *Store) rollback() {
+	_, _ = s.writer.exec("ROLLBACK")
+	s.lanes.spoil()
+}
 
 func fail(writes []*write, err error) {
 	for _, w := range writes {

@@ -18,6 +18,8 @@ import (
 const (
 	Visibility  = 2 * time.Second
 	MaxReceives = 3
+	// Places is how many messages may be in work at once, where that has a bound.
+	Places = 20
 )
 
 // QueueUnderTest is a delivery queue with its dead-letter queue and its
@@ -207,6 +209,22 @@ var queueRules = []struct {
 		expect(t, "failed", []string{}, q.Hide(t.Context(), hidings))
 		for range 12 {
 			expect(t, "receives", 2, q.next().Receives)
+		}
+	}},
+
+	{"WhateverIsInWorkForOneEndpointAnotherGetsItsMessage", func(t *testing.T, q *line) {
+		var hanging []webhook.DeliveryKey
+		for range 3 * Places {
+			hanging = append(hanging, newKey("hanging"))
+		}
+		q.send(hanging...)
+		for range 2 * Places { // and nobody finishes any of it
+			if _, err := q.Receive(t.Context(), 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		q.send(newKey("other"))
+		for q.open(q.next()).Endpoint != "other" {
 		}
 	}},
 

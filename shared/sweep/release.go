@@ -14,6 +14,9 @@ import (
 const (
 	// heldPage is how many held deliveries are looked at at once.
 	heldPage = 250
+	// candidates is how many deliveries to an endpoint that is down are at hand
+	// for its next probe.
+	candidates = 10
 	// savers bounds the rows written side by side.
 	savers = 16
 )
@@ -132,7 +135,11 @@ func (r *release) decide(ctx context.Context, d webhook.Delivery) (delay time.Du
 		if probe := max(due, health.OpenUntil.Sub(r.now)); endpoint.sent == 1 && probe <= r.Interval {
 			return probe, true, nil
 		}
-		return max(r.Breaker.Wait(health, r.now), r.Interval), false, nil
+		wait := max(r.Breaker.Wait(health, r.now), r.Interval)
+		if endpoint.sent > candidates {
+			wait = max(wait, r.PutOff)
+		}
+		return wait, false, nil
 	}
 	turn := time.Duration(float64(endpoint.sent-1) / r.Rate * float64(time.Second))
 	if turn > r.Interval {

@@ -91,6 +91,26 @@ func TestRelease(t *testing.T) {
 			w.t.Fatalf("%s until %s", d.State, d.HeldUntil)
 		}
 	})
+	rule("WhereTheStoreHastensThemMostArePutOffForLonger", func(w *world) {
+		w.endpoint("a", down(w, 10*time.Second))
+		w.sweeper.PutOff = time.Hour
+		var held []webhook.Event
+		for range 25 {
+			held = append(held, w.hold("a", w.now))
+		}
+		w.release(1)
+		soon, late := 0, 0
+		for _, e := range held[1:] {
+			if w.row(e).HeldUntil.Before(w.now.Add(time.Hour)) {
+				soon++
+			} else {
+				late++
+			}
+		}
+		if soon != 9 || late != 15 {
+			w.t.Fatalf("%d are looked at again soon, %d late", soon, late)
+		}
+	})
 	rule("BeforeItsProbeIsDueAnEndpointGetsNothing", func(w *world) {
 		w.endpoint("a", down(w, 5*time.Minute))
 		w.hold("a", w.now)

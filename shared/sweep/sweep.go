@@ -79,6 +79,10 @@ type Sweeper struct {
 	// Interval is the time until Release is called again; it sends what falls due
 	// till then, with a delay.
 	Interval time.Duration
+	// PutOff is for how long at least deliveries to an endpoint that is down are
+	// put off, but for some: with a store that has them fall due when the endpoint
+	// is back, a long one saves writes. 0 leaves it to the breaker.
+	PutOff time.Duration
 	// Rate is how many deliveries a second go to one endpoint that has come back; above 0.
 	Rate float64
 	Now  func() time.Time

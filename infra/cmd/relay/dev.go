@@ -60,9 +60,12 @@ type devCommand struct {
 
 const (
 	// releaseInterval is how often deliveries on hold are looked at.
-	releaseInterval = time.Second
+	releaseInterval = 250 * time.Millisecond
+	// putOff is how long they wait for an endpoint that is down; the store has
+	// them fall due when it is back.
+	putOff = 30 * time.Second
 	// releaseRate is how many of them go to one endpoint in a second.
-	releaseRate = 1000
+	releaseRate = 2000
 )
 
 // maxHeader bounds a request's line and headers, in bytes, near API Gateway's
@@ -173,7 +176,7 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 			Now: time.Now, Log: log,
 		}),
 		sweeper: sweep.Sweeper{
-			Store: store, Queue: queue, Breaker: set.breaker, Lifetime: set.lifetime, Interval: releaseInterval, Rate: releaseRate,
+			Store: store, Queue: queue, Breaker: set.breaker, Lifetime: set.lifetime, Interval: releaseInterval, PutOff: putOff, Rate: releaseRate,
 			Now: time.Now, Log: log,
 		},
 		worker: replay.Worker{Store: store, Interval: releaseInterval, Now: time.Now, Log: log},

@@ -13,24 +13,30 @@ import (
 const (
 	// batchSize is that of the event source mapping in template.yaml.
 	batchSize = 10
-	// concurrency is how many batches are handled at once.
-	concurrency = 32
+	// freshBatches is how many batches are in their first moments at once. More
+	// would not be handled sooner where endpoints answer at once, for the processor
+	// is the limit there; they would only be more POSTs that a crash finds made and
+	// not yet recorded. After freshFor a batch is one that waits for its endpoints,
+	// and holds up no other.
+	freshBatches = 2
+	freshFor     = 10 * time.Millisecond
 	// invocation bounds one batch, as the dispatcher function's timeout does.
 	invocation = 60 * time.Second
 )
 
 // mapping does what Lambda's event source mapping does in a deployment: it
 // receives batches, hands them to the dispatcher, and deletes what that does
-// not ask to keep.
+// not ask to keep. How many messages are in work at once the queue decides, by
+// endpoint: a batch that waits for one slow endpoint holds up no other message.
 type mapping struct {
 	queue      *sqlite.Queue
 	dispatcher *dispatch.Dispatcher
 	log        *slog.Logger
-	slots      chan struct{}
+	fresh      chan struct{}
 }
 
 func newMapping(queue *sqlite.Queue, dispatcher *dispatch.Dispatcher, log *slog.Logger) *mapping {
-	return &mapping{queue: queue, dispatcher: dispatcher, log: log, slots: make(chan struct{}, concurrency)}
+	return &mapping{queue: queue, dispatcher: dispatcher, log: log, fresh: make(chan struct{}, freshBatches)}
 }
 
 // run hands out messages until ctx ends, then returns when the last batch is done.
@@ -38,17 +44,20 @@ func (m *mapping) run(ctx context.Context) {
 	var batches sync.WaitGroup
 	defer batches.Wait()
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m.slots <- struct{}{}:
-		}
 		messages := m.receive(ctx)
 		if len(messages) == 0 {
 			return
 		}
+		select {
+		case <-ctx.Done():
+			return // the next start receives them again
+		case m.fresh <- struct{}{}:
+		}
 		batches.Go(func() {
-			defer func() { <-m.slots }()
+			grown := sync.OnceFunc(func() { <-m.fresh })
+			timer := time.AfterFunc(freshFor, grown)
+			defer grown()
+			defer timer.Stop()
 			m.handle(messages)
 		})
 	}
@@ -79,7 +88,7 @@ func (m *mapping) handle(messages []dispatch.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), invocation)
 	defer cancel()
 	kept := make(map[string]bool)
-	for _, id := range m.dispatcher.Handle(ctx, messages) {
+	for _, id := range m.dispatcher.HandleEach(ctx, messages, m.queue.Settled) {
 		kept[id] = true
 	}
 	finished := messages[:0]

@@ -1,0 +1,59 @@
+package sqlite
+
+import (
+	"testing"
+	"time"
+
+	"webhookrelay/shared/webhook"
+)
+
+func TestWhatWaitsForAnEndpointFallsDueOnceItIsBack(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	s := openAt(t, Config{Path: Memory, Now: func() time.Time { return now }})
+	ctx := t.Context()
+	_, _, err := s.PutTenant(ctx, webhook.Tenant{ID: "t", CreatedAt: now})
+	must(t, err)
+	for _, id := range []webhook.EndpointID{"back", "down"} {
+		must(t, s.CreateEndpoint(ctx, webhook.Endpoint{Tenant: "t", ID: id}))
+		must(t, s.SaveHealth(ctx, "t", id, webhook.Health{FailingSince: now, OpenedAt: now}))
+	}
+	save := func(endpoint webhook.EndpointID, change func(webhook.Delivery) webhook.Delivery) {
+		t.Helper()
+		must(t, s.SaveDelivery(ctx, change(webhook.NewDelivery(newEvent(now, endpoint), endpoint))))
+	}
+	const parked = 2*sweepChunk + 1
+	wait := func(d webhook.Delivery) webhook.Delivery { return d.Park(now.Add(time.Minute), now) }
+	for range parked {
+		save("back", wait)
+	}
+	save("down", wait)
+	save("back", func(d webhook.Delivery) webhook.Delivery { return wait(d).Hold(now.Add(webhook.ResendAfter)) }) // its message is on its way
+	save("back", func(d webhook.Delivery) webhook.Delivery {
+		return d.Retry(webhook.Attempt{At: now}, now.Add(time.Hour), webhook.NextSchedule).Hold(now.Add(time.Hour))
+	})
+	must(t, s.SaveHealth(ctx, "t", "back", webhook.Health{Rev: 1}))
+	held, err := s.Held(ctx, now, 2*parked)
+	must(t, err)
+	if len(held) != parked {
+		t.Errorf("%d deliveries are due, want the %d that were on hold for the endpoint that is back", len(held), parked)
+	}
+	for _, d := range held {
+		if d.Endpoint != "back" || !d.NextAttemptAt.Equal(now) {
+			t.Fatalf("%s is due, and its next attempt at %s", d.ID(), d.NextAttemptAt)
+		}
+	}
+	save("back", wait) // by one that had not heard
+	held, err = s.Held(ctx, now, 2*parked)
+	must(t, err)
+	if len(held) != parked+1 {
+		t.Errorf("%d deliveries are due, want %d", len(held), parked+1)
+	}
+	must(t, s.SaveHealth(ctx, "t", "back", webhook.Health{Rev: 2, FailingSince: now, OpenedAt: now}))
+	save("back", wait)
+	held, err = s.Held(ctx, now, 2*parked)
+	must(t, err)
+	if len(held) != parked+1 {
+		t.Errorf("%d deliveries are due to an endpoint that is down again, want %d", len(held), parked+1)
+	}
+}

@@ -1,0 +1,186 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"webhookrelay/shared/dispatch"
+)
+
+// Receive returns at most limit messages that are visible and have a place,
+// possibly none, and hides them for the queue's visibility timeout. A message
+// that was received as often as allowed goes to the dead-letter queue instead.
+func (q *Queue) Receive(ctx context.Context, limit int) ([]dispatch.Message, error) {
+	r := receiving{s: q.s}
+	err := q.s.write(ctx, func(c *conn) error {
+		r.undo() // of a run before, which came to nothing
+		r.c, r.now, r.left = c, q.s.now(), limit
+		return r.run()
+	})
+	if err != nil {
+		r.undo()
+		return nil, fmt.Errorf("receive messages: %w", err)
+	}
+	messages := make([]dispatch.Message, len(r.got))
+	for i, m := range r.got {
+		messages[i] = m.message()
+	}
+	return messages, nil
+}
+
+// receiving is one receive.
+type receiving struct {
+	s    *Store
+	c    *conn
+	now  time.Time
+	left int // how many more may be received
+	got  []messageRow
+}
+
+func (r *receiving) undo() {
+	for _, m := range r.got {
+		r.s.lanes.leave(m.seq, m.receives)
+	}
+	r.got = nil
+}
+
+func (r *receiving) run() error {
+	if err := r.s.lanes.read(r.c); err != nil {
+		return err
+	}
+	r.s.lanes.prune(r.now)
+	r.left = min(r.left, r.s.lanes.most())
+	if r.s.lanes.ownTurn() {
+		if err := r.fromOwn(); err != nil {
+			return err
+		}
+		return r.fromCommon()
+	}
+	if err := r.fromCommon(); err != nil {
+		return err
+	}
+	return r.fromOwn()
+}
+
+const (
+	oldestVisible = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 0 AND visible_at <= ? ORDER BY visible_at, seq LIMIT ?"
+	// What is in a lane of its own is visible.
+	oldestOfLane = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 1 AND lane = ? ORDER BY visible_at, seq LIMIT ?"
+	receiveOne   = "UPDATE messages SET visible_at = ?, receives = ?, leased = 1, own = 0 WHERE seq = ?"
+	moveToOwn    = "UPDATE messages SET lane = ?, own = 1 WHERE seq = ?"
+)
+
+// fromCommon takes messages from the common lane, past those that have to move
+// out of it.
+func (r *receiving) fromCommon() error {
+	for looked := 0; r.left > 0 && looked < maxMoved; {
+		visible, err := r.rows(oldestVisible, millis(r.now), r.left)
+		if err != nil || len(visible) == 0 {
+			return err
+		}
+		for _, m := range visible {
+			if err := r.takeOrMove(m); err != nil {
+				return err
+			}
+		}
+		looked += len(visible)
+	}
+	return nil
+}
+
+func (r *receiving) takeOrMove(m messageRow) error {
+	if m.receives >= r.s.maxReceives {
+		return bury(r.c, m)
+	}
+	if m.lane == unknown {
+		m.lane = laneOfBody(m.body)
+	}
+	late := r.now.Sub(instant(m.visibleAt)) > lateAfter
+	if !r.s.lanes.isOwn(m.lane) && (!late || !r.s.lanes.crowds(m.lane)) {
+		if taken, err := r.take(m); taken || err != nil {
+			return err
+		}
+	}
+	if _, err := r.c.exec(moveToOwn, int64(m.lane), m.seq); err != nil {
+		return err
+	}
+	r.s.lanes.set(m.lane, true)
+	return nil
+}
+
+// fromOwn takes messages from the lanes that endpoints have of their own, from
+// each its share.
+func (r *receiving) fromOwn() error {
+	open, _ := r.s.lanes.ready(r.now)
+	for i, key := range open {
+		if r.left == 0 {
+			return nil
+		}
+		others := len(open) - i - 1
+		share := (r.left + others) / (others + 1)
+		waiting, err := r.rows(oldestOfLane, int64(key), share)
+		if err != nil {
+			return err
+		}
+		if len(waiting) < share {
+			r.s.lanes.set(key, false) // what is not taken below keeps it
+		}
+		for _, m := range waiting {
+			if err := r.takeOwn(m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *receiving) takeOwn(m messageRow) error {
+	if m.receives >= r.s.maxReceives {
+		return bury(r.c, m)
+	}
+	taken, err := r.take(m)
+	if err == nil && !taken {
+		r.s.lanes.set(m.lane, true)
+	}
+	return err
+}
+
+// take receives the message if there is a place for it.
+func (r *receiving) take(m messageRow) (bool, error) {
+	m.receives++
+	until := r.now.Add(r.s.visibility)
+	if !r.s.lanes.take(m, r.now, until) {
+		return false, nil
+	}
+	r.left--
+	r.got = append(r.got, m)
+	_, err := r.c.exec(receiveOne, millis(until), m.receives, m.seq)
+	return true, err
+}
+
+func (r *receiving) rows(query string, args ...any) (found []messageRow, err error) {
+	err = r.c.each(query, args, func(row scanner) (bool, error) {
+		var m messageRow
+		err := row.Scan(&m.seq, &m.sentAt, &m.visibleAt, &m.receives, &m.lane, &m.body)
+		found = append(found, m)
+		return true, err
+	})
+	return found, err
+}
+
+type messageRow struct {
+	seq, sentAt, visibleAt int64
+
+	receives int
+	lane     lane
+	body     []byte
+}
+
+func (m messageRow) message() dispatch.Message {
+	id := strconv.FormatInt(m.seq, 10)
+	return dispatch.Message{
+		ID: id, Receipt: id + "." + strconv.Itoa(m.receives), Body: m.body, SentAt: instant(m.sentAt), Receives: m.receives,
+	}
+}
