@@ -34,8 +34,8 @@ func (c *Client) ListAudit(ctx context.Context, tenant string, options PageOptio
 }
 
 // AllAudit walks a tenant's audit trail, newest first.
-func (c *Client) AllAudit(ctx context.Context, tenant string) iter.Seq2[AuditLine, error] {
-	return all(func(o PageOptions) (Page[AuditLine], error) { return c.ListAudit(ctx, tenant, o) })
+func (c *Client) AllAudit(ctx context.Context, tenant string, options PageOptions) iter.Seq2[AuditLine, error] {
+	return all(options, func(o PageOptions) (Page[AuditLine], error) { return c.ListAudit(ctx, tenant, o) })
 }
 
 // ListAllAudit returns one page of the audit trail of all tenants and the
@@ -45,6 +45,6 @@ func (c *Client) ListAllAudit(ctx context.Context, options PageOptions) (Page[Au
 }
 
 // AllAuditEverywhere walks the audit trail of all tenants and the installation.
-func (c *Client) AllAuditEverywhere(ctx context.Context) iter.Seq2[AuditLine, error] {
-	return all(func(o PageOptions) (Page[AuditLine], error) { return c.ListAllAudit(ctx, o) })
+func (c *Client) AllAuditEverywhere(ctx context.Context, options PageOptions) iter.Seq2[AuditLine, error] {
+	return all(options, func(o PageOptions) (Page[AuditLine], error) { return c.ListAllAudit(ctx, o) })
 }

@@ -1,6 +1,7 @@
 // Package client calls a relay over HTTP: one method per operation of
 // openapi.yaml, under its operationId. Methods named All… walk a whole paged
-// list. Every error that the relay answers is a *Problem.
+// list, as many items at once as the limit says. Every error that the relay
+// answers is a *Problem.
 package client
 
 import (

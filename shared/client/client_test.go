@@ -241,7 +241,7 @@ func TestLists(t *testing.T) {
 		t.Parallel()
 		s := newScript(t, client.Config{}, pages...)
 		var ids, cursors []string
-		for tenant, err := range s.client.AllTenants(t.Context()) {
+		for tenant, err := range s.client.AllTenants(t.Context(), noPage) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -257,7 +257,7 @@ func TestLists(t *testing.T) {
 	t.Run("ArePagedNoFurtherThanTheyAreRead", func(t *testing.T) {
 		t.Parallel()
 		s := newScript(t, client.Config{}, pages...)
-		for range s.client.AllTenants(t.Context()) {
+		for range s.client.AllTenants(t.Context(), noPage) {
 			break
 		}
 		if len(s.requests) != 1 {
@@ -269,7 +269,7 @@ func TestLists(t *testing.T) {
 		s := newScript(t, client.Config{}, pages[0], answer{status: 500})
 		var last error
 		n := 0
-		for _, err := range s.client.AllTenants(t.Context()) {
+		for _, err := range s.client.AllTenants(t.Context(), noPage) {
 			n, last = n+1, err
 		}
 		if n != 3 || !client.IsStatus(last, 500) {

@@ -84,8 +84,8 @@ func (c *Client) ListDeliveries(ctx context.Context, tenant string, filter Deliv
 }
 
 // AllDeliveries walks a tenant's deliveries, newest event first.
-func (c *Client) AllDeliveries(ctx context.Context, tenant string, filter DeliveryFilter) iter.Seq2[Delivery, error] {
-	return all(func(o PageOptions) (Page[Delivery], error) { return c.ListDeliveries(ctx, tenant, filter, o) })
+func (c *Client) AllDeliveries(ctx context.Context, tenant string, filter DeliveryFilter, options PageOptions) iter.Seq2[Delivery, error] {
+	return all(options, func(o PageOptions) (Page[Delivery], error) { return c.ListDeliveries(ctx, tenant, filter, o) })
 }
 
 // GetDelivery shows a delivery, why and when it is tried next.
@@ -142,8 +142,8 @@ func (c *Client) ListDeadLetters(ctx context.Context, options PageOptions) (Dead
 }
 
 // AllDeadLetters walks the dead deliveries of all tenants.
-func (c *Client) AllDeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
-	return all(func(o PageOptions) (Page[DeadLetter], error) {
+func (c *Client) AllDeadLetters(ctx context.Context, options PageOptions) iter.Seq2[DeadLetter, error] {
+	return all(options, func(o PageOptions) (Page[DeadLetter], error) {
 		answer, err := c.ListDeadLetters(ctx, o)
 		return answer.Page, err
 	})

@@ -89,8 +89,8 @@ func (c *Client) ListEndpoints(ctx context.Context, tenant string, options PageO
 }
 
 // AllEndpoints walks a tenant's endpoints, by id.
-func (c *Client) AllEndpoints(ctx context.Context, tenant string) iter.Seq2[Endpoint, error] {
-	return all(func(o PageOptions) (Page[Endpoint], error) { return c.ListEndpoints(ctx, tenant, o) })
+func (c *Client) AllEndpoints(ctx context.Context, tenant string, options PageOptions) iter.Seq2[Endpoint, error] {
+	return all(options, func(o PageOptions) (Page[Endpoint], error) { return c.ListEndpoints(ctx, tenant, o) })
 }
 
 // GetEndpoint shows an endpoint, without its secret.

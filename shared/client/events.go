@@ -130,8 +130,8 @@ func (c *Client) ListEvents(ctx context.Context, tenant string, options PageOpti
 }
 
 // AllEvents walks a tenant's events, newest first.
-func (c *Client) AllEvents(ctx context.Context, tenant string) iter.Seq2[Event, error] {
-	return all(func(o PageOptions) (Page[Event], error) { return c.ListEvents(ctx, tenant, o) })
+func (c *Client) AllEvents(ctx context.Context, tenant string, options PageOptions) iter.Seq2[Event, error] {
+	return all(options, func(o PageOptions) (Page[Event], error) { return c.ListEvents(ctx, tenant, o) })
 }
 
 // GetEvent shows an event with its payload and deliveries.

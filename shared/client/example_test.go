@@ -54,7 +54,7 @@ func ExampleClient_AllEndpoints() {
 		fmt.Println(err)
 		return
 	}
-	for endpoint, err := range c.AllEndpoints(context.Background(), "acme") {
+	for endpoint, err := range c.AllEndpoints(context.Background(), "acme", client.PageOptions{}) {
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -70,8 +70,8 @@ func (c *Client) ListKeys(ctx context.Context, tenant string, options PageOption
 }
 
 // AllKeys walks a tenant's keys, oldest first.
-func (c *Client) AllKeys(ctx context.Context, tenant string) iter.Seq2[Key, error] {
-	return all(func(o PageOptions) (Page[Key], error) { return c.ListKeys(ctx, tenant, o) })
+func (c *Client) AllKeys(ctx context.Context, tenant string, options PageOptions) iter.Seq2[Key, error] {
+	return all(options, func(o PageOptions) (Page[Key], error) { return c.ListKeys(ctx, tenant, o) })
 }
 
 // ListAdminKeys returns one page of the admin keys, oldest first.
@@ -80,8 +80,8 @@ func (c *Client) ListAdminKeys(ctx context.Context, options PageOptions) (Page[K
 }
 
 // AllAdminKeys walks the admin keys, oldest first.
-func (c *Client) AllAdminKeys(ctx context.Context) iter.Seq2[Key, error] {
-	return all(func(o PageOptions) (Page[Key], error) { return c.ListAdminKeys(ctx, o) })
+func (c *Client) AllAdminKeys(ctx context.Context, options PageOptions) iter.Seq2[Key, error] {
+	return all(options, func(o PageOptions) (Page[Key], error) { return c.ListAdminKeys(ctx, o) })
 }
 
 // RevokeKey ends a tenant's key everywhere within 30 seconds.

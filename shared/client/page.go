@@ -35,8 +35,7 @@ func (o PageOptions) query() url.Values {
 	return query
 }
 
-// MaxPage is the most items that a page may be asked for, and what the
-// iterators ask for.
+// MaxPage is the most items that a page may be asked for.
 const MaxPage = 250
 
 // get answers a repeatable GET of path.
@@ -46,10 +45,11 @@ func get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 	return answer, err
 }
 
-// all walks a list page by page. It ends after the first error.
-func all[T any](fetch func(PageOptions) (Page[T], error)) iter.Seq2[T, error] {
+// all walks a list page by page, from the cursor of options and with its limit
+// to each page. It ends after the first error.
+func all[T any](options PageOptions, fetch func(PageOptions) (Page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		options := PageOptions{Limit: MaxPage}
+		options := options // each walk begins anew
 		for {
 			page, err := fetch(options)
 			if err != nil {

@@ -20,8 +20,8 @@ func (c *Client) ListTenants(ctx context.Context, options PageOptions) (Page[Ten
 }
 
 // AllTenants walks the tenants, by id.
-func (c *Client) AllTenants(ctx context.Context) iter.Seq2[Tenant, error] {
-	return all(func(o PageOptions) (Page[Tenant], error) { return c.ListTenants(ctx, o) })
+func (c *Client) AllTenants(ctx context.Context, options PageOptions) iter.Seq2[Tenant, error] {
+	return all(options, func(o PageOptions) (Page[Tenant], error) { return c.ListTenants(ctx, o) })
 }
 
 // PutTenant creates a tenant, or renames it.

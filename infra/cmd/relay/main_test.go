@@ -9,15 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"webhookrelay/shared/auth"
 )
+
+// quiet is a session whose output proper goes to out, and the rest nowhere.
+func quiet(out io.Writer) *session {
+	return &session{out: out, err: io.Discard, getenv: func(string) string { return "" }}
+}
 
 func TestKeyPrintsAKeyWithItsDigest(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := execute([]string{"key"}, kong.Writers(&out, io.Discard)); err != nil {
+	if err := execute([]string{"key"}, quiet(&out)); err != nil {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile(`^admin key +(relay_\S+)\nAdminKeySha256 +([0-9a-f]{64})\n$`).FindStringSubmatch(out.String())
@@ -32,7 +35,7 @@ func TestEveryWrongFlagIsNamedAtOnce(t *testing.T) {
 		"dev", "--data", filepath.Join(t.TempDir(), "relay.db"), "--listen", "here", "--retry-schedule=-5s", "--breaker", "20/-1m",
 		"--allow-cidr", "10.0.0.0", "--allow-port", "0", "--disable-after", "5d", "--retention-days", "3", "--log-level", "loud",
 		"--tenant-rate", "50", "--key-rate", "0/0",
-	})
+	}, quiet(io.Discard))
 	if err == nil {
 		t.Fatal("it started")
 	}
@@ -46,7 +49,7 @@ func TestEveryWrongFlagIsNamedAtOnce(t *testing.T) {
 func TestTheDefaultFlagsAreRight(t *testing.T) {
 	t.Parallel()
 	var c commands
-	if _, err := parser(&c, kong.Exit(func(int) { t.Error("exit") })).Parse([]string{"dev"}); err != nil {
+	if _, err := parser(&c, quiet(io.Discard)).Parse([]string{"dev"}); err != nil {
 		t.Fatal(err)
 	}
 	set, err := c.Dev.settings()

@@ -8,15 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
 	"webhookrelay/infra/simulate"
 )
 
 func simulated(t *testing.T, args ...string) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := execute(append([]string{"simulate"}, args...), kong.Writers(&out, io.Discard)); err != nil {
+	if err := execute(append([]string{"simulate"}, args...), quiet(&out)); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -52,7 +50,7 @@ func TestASimulationIsPrintedAsJSON(t *testing.T) {
 
 func TestAWrongOutageIsRefusedWithAllItsFaults(t *testing.T) {
 	t.Parallel()
-	err := execute([]string{"simulate", "--outage", "1h", "--rate", "0/s", "--endpoints", "0", "--breaker", "often", "--park-lifetime", "73h"})
+	err := execute([]string{"simulate", "--outage", "1h", "--rate", "0/s", "--endpoints", "0", "--breaker", "often", "--park-lifetime", "73h"}, quiet(io.Discard))
 	if err == nil {
 		t.Fatal("it ran")
 	}
