@@ -65,6 +65,10 @@ type Attempt struct {
 type DeliveryFilter struct {
 	Endpoint string
 	State    State
+	// EventType is a pattern such as "invoice.*".
+	EventType string
+	// Since and Until bound when the event was accepted; zero for no bound.
+	Since, Until time.Time
 }
 
 func deliveryAt(tenant, delivery string) string {
@@ -79,6 +83,15 @@ func (c *Client) ListDeliveries(ctx context.Context, tenant string, filter Deliv
 	}
 	if filter.State != "" {
 		query.Set("status", string(filter.State))
+	}
+	if filter.EventType != "" {
+		query.Set("event_type", filter.EventType)
+	}
+	if !filter.Since.IsZero() {
+		query.Set("since", filter.Since.Format(time.RFC3339Nano))
+	}
+	if !filter.Until.IsZero() {
+		query.Set("until", filter.Until.Format(time.RFC3339Nano))
 	}
 	return get[Page[Delivery]](ctx, c, at("/v1/tenants/", tenant, "/deliveries"), query)
 }

@@ -49,7 +49,24 @@ var operations = map[string]func(context.Context, *client.Client) error{
 		}))
 	},
 	"listEndpoints": func(ctx context.Context, c *client.Client) error { return second(c.ListEndpoints(ctx, "acme", noPage)) },
-	"getEndpoint":   func(ctx context.Context, c *client.Client) error { return second(c.GetEndpoint(ctx, "acme", "shop")) },
+	"recoverEndpoint": func(ctx context.Context, c *client.Client) error {
+		return second(c.RecoverEndpoint(ctx, "acme", "shop", client.NewJob{
+			Since: time.Unix(0, 0).UTC(), Until: new(time.Unix(1, 0).UTC()), EventTypes: []string{"order.*"}, Rate: 5, DryRun: true,
+		}))
+	},
+	"replayEvents": func(ctx context.Context, c *client.Client) error {
+		return second(c.ReplayEvents(ctx, "acme", "shop", client.NewJob{Since: time.Unix(0, 0).UTC()}))
+	},
+	"cancelDeliveries": func(ctx context.Context, c *client.Client) error {
+		return second(c.CancelDeliveries(ctx, "acme", "shop", client.NewCancellation{Since: time.Unix(0, 0).UTC(), DryRun: true}))
+	},
+	"cancelDelivery": func(ctx context.Context, c *client.Client) error {
+		return second(c.CancelDelivery(ctx, "acme", "dlv_1"))
+	},
+	"listJobs":    func(ctx context.Context, c *client.Client) error { return second(c.ListJobs(ctx, "acme", noPage)) },
+	"getJob":      func(ctx context.Context, c *client.Client) error { return second(c.GetJob(ctx, "acme", "job_1")) },
+	"cancelJob":   func(ctx context.Context, c *client.Client) error { return second(c.CancelJob(ctx, "acme", "job_1")) },
+	"getEndpoint": func(ctx context.Context, c *client.Client) error { return second(c.GetEndpoint(ctx, "acme", "shop")) },
 	"changeEndpoint": func(ctx context.Context, c *client.Client) error {
 		return second(c.ChangeEndpoint(ctx, "acme", "shop", client.EndpointChange{
 			URL: new("https://example.com"), Description: new(""), EventTypes: &[]string{}, Headers: &map[string]string{}, State: new("enabled"),
@@ -290,6 +307,8 @@ func TestAnswersHoldWhatOpenAPIDescribes(t *testing.T) {
 		"Delivery":    reflect.TypeFor[client.Delivery](),
 		"Attempt":     reflect.TypeFor[client.Attempt](),
 		"DeadLetter":  reflect.TypeFor[client.DeadLetter](),
+		"Job":         reflect.TypeFor[client.Job](),
+		"DryRun":      reflect.TypeFor[client.DryRun](),
 		"Redrive":     reflect.TypeFor[client.Redrive](),
 		"Key":         reflect.TypeFor[client.Key](),
 		"CreatedKey":  reflect.TypeFor[client.CreatedKey](),
@@ -322,6 +341,9 @@ func TestRequestsHoldWhatOpenAPIDescribes(t *testing.T) {
 		"postEvents":       nil, // a list of what postEvent takes
 		"createEndpoint":   reflect.TypeFor[client.NewEndpoint](),
 		"changeEndpoint":   reflect.TypeFor[client.EndpointChange](),
+		"recoverEndpoint":  reflect.TypeFor[client.NewJob](),
+		"replayEvents":     reflect.TypeFor[client.NewJob](),
+		"cancelDeliveries": reflect.TypeFor[client.NewCancellation](),
 		"rotateSecret":     reflect.TypeFor[client.Rotation](),
 		"postEvent":        reflect.TypeFor[client.NewEvent](),
 		"createKey":        reflect.TypeFor[client.NewKey](),
