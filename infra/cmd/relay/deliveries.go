@@ -11,9 +11,10 @@ import (
 
 type deliveriesCommand struct {
 	remote
-	List  deliveriesList  `cmd:"" default:"withargs" help:"List deliveries, newest event first; --follow prints what changes."`
-	Get   deliveriesGet   `cmd:"" help:"Show a delivery: each attempt, why it failed, and what comes when."`
-	Retry deliveriesRetry `cmd:"" help:"Send a delivery now."`
+	List   deliveriesList   `cmd:"" default:"withargs" help:"List deliveries, newest event first; --follow prints what changes."`
+	Get    deliveriesGet    `cmd:"" help:"Show a delivery: each attempt, why it failed, and what comes when."`
+	Retry  deliveriesRetry  `cmd:"" help:"Send a delivery now."`
+	Cancel deliveriesCancel `cmd:"" help:"Give a pending delivery up."`
 }
 
 type deliveriesList struct {
@@ -181,4 +182,21 @@ func (c deliveriesRetry) Run(s *session) error {
 	}
 	s.note("See how it goes: relay deliveries get %s", c.Deliveries[0])
 	return nil
+}
+
+type deliveriesCancel struct {
+	Delivery string `arg:"" help:"The delivery's id."`
+}
+
+// Run cancels a pending delivery.
+func (c deliveriesCancel) Run(s *session) error {
+	relay, tenant, err := s.tenant()
+	if err != nil {
+		return err
+	}
+	d, err := relay.CancelDelivery(s.ctx, tenant, c.Delivery)
+	if err != nil {
+		return err
+	}
+	return s.show(d, fmt.Sprintf("%s is %s", printable(d.ID), d.State))
 }

@@ -29,6 +29,10 @@ type commands struct {
 	Keys      keysCommand      `cmd:"" group:"Manage" help:"List, make and revoke API keys."`
 	Key       keyCommand       `cmd:"" group:"Manage" help:"Make an admin key and the digest for a deployment."`
 
+	Recover recoverCommand `cmd:"" group:"Repair" help:"Put an endpoint's dead deliveries back to work."`
+	Replay  replayCommand  `cmd:"" group:"Repair" help:"Deliver past events to an endpoint that did not get them."`
+	Jobs    jobsCommand    `cmd:"" group:"Repair" help:"List, watch and cancel recoveries and replays."`
+
 	Dlq    dlqCommand    `cmd:"" group:"Repair" help:"List dead letters; put them back to work."`
 	Doctor doctorCommand `cmd:"" group:"Repair" help:"Check a relay and say what to do."`
 

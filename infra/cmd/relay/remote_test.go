@@ -211,6 +211,55 @@ func TestDeadLettersAreListedAndRedriven(t *testing.T) {
 	eventually(t, func() bool { return w.objects("deliveries", "get", id)[0]["state"] == "delivered" })
 }
 
+func TestWhatDiedIsRecoveredAndPastEventsAreReplayed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var healthy atomic.Bool
+	receiver := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if !healthy.Load() {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(receiver.Close)
+	w.ok("endpoints", "create", receiver.URL, "--id", "erp", "--types", "invoice.*")
+	w.relay(nil, "send", "invoice.paid", "--wait")
+	states := func(endpoint string) string {
+		var all []string
+		for _, d := range w.objects("deliveries", "--endpoint", endpoint) {
+			all = append(all, d["state"].(string))
+		}
+		return strings.Join(all, " ")
+	}
+	if got := states("erp"); got != "dead" {
+		t.Fatalf("%s", got)
+	}
+	healthy.Store(true)
+	says(t, w.ok("recover", "erp", "--since", "1h", "--dry-run"), "Recover would send 1 deliveries to erp.")
+	if unasked := w.relay(nil, "recover", "erp", "--since", "1h"); unasked.code != exitUsage {
+		t.Errorf("%+v", unasked)
+	}
+	says(t, w.ok("recover", "erp", "--since", "1h", "--yes"), "recover\terp\tdone\t1\t1\t")
+	eventually(t, func() bool { return states("erp") == "delivered" })
+	if again := w.relay(nil, "recover", "erp", "--since", "1h", "--yes"); again.code != exitDone || !strings.Contains(again.err, "nothing to do") {
+		t.Errorf("%+v", again)
+	}
+
+	w.ok("endpoints", "create", receiver.URL, "--id", "late")
+	begun := objectsIn(t, w.ok("replay", "late", "--since", "1h", "--types", "invoice.*", "--yes", "--no-wait", "--json"))[0]
+	id := begun["id"].(string)
+	says(t, w.ok("jobs", "watch", id), "replay\tlate\tdone\t1\t1\tinvoice.*\t"+id)
+	eventually(t, func() bool { return states("late") == "delivered" })
+	says(t, w.ok("jobs", "cancel", id), "done") // one that has ended stays as it is
+	if jobs := w.objects("jobs"); len(jobs) != 2 {
+		t.Errorf("%v", jobs)
+	}
+	for _, since := range []string{"yesterday", "-2h"} {
+		if got := w.relay(nil, "recover", "erp", "--since", since); got.code != exitUsage {
+			t.Errorf("%s: %+v", since, got)
+		}
+	}
+}
+
 // eventually waits for a condition that the relay brings about by itself.
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,11 +50,14 @@ func newWorld(t *testing.T) *world {
 	server.Config.Handler = r.handler
 	server.Start()
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); newMapping(r.queue, r.dispatcher, r.log).run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { newMapping(r.queue, r.dispatcher, r.log).run(ctx) })
+	running.Go(func() {
+		every(ctx, 5*time.Millisecond, func(ctx context.Context) { r.advance(ctx); r.release(ctx) })
+	})
 	t.Cleanup(func() {
 		stop()
-		<-ended
+		running.Wait()
 		server.Close()
 		_ = store.Close()
 	})
