@@ -124,7 +124,7 @@ func (c *watch) targets(a *accepted, e *webhook.Event) {
 		}
 		states++
 		for _, endpoint := range state.endpoints {
-			if endpoint.State == webhook.EndpointEnabled && wants(endpoint.EventTypes, string(e.Type)) {
+			if endpoint.State != webhook.EndpointDisabled && wants(endpoint.EventTypes, string(e.Type)) {
 				sometimes[endpoint.ID] = true
 				always[endpoint.ID]++
 			}

@@ -72,6 +72,7 @@ var (
 	opSave          = &Op{Name: "save delivery", Faults: guarded}
 	opDisable       = &Op{Name: "disable endpoint", Faults: writing}
 	opSaveHealth    = &Op{Name: "save health", Faults: guarded}
+	opTakeTurn      = &Op{Name: "take turn", Faults: writing}
 	opHeld          = &Op{Name: "held", Faults: reading}
 	opDelivery      = &Op{Name: "delivery", Faults: reading}
 	opList          = &Op{Name: "list", Faults: reading}

@@ -28,6 +28,9 @@ type Endpoint struct {
 	ID     webhook.EndpointID
 	Types  []webhook.Pattern
 	Scheme webhook.Scheme
+	// Rate is its rate limit, Concurrency how many attempts it takes at once.
+	Rate        webhook.Rate
+	Concurrency int
 	// Script is what its receiver answers, in order; the last answer repeats.
 	// Empty: it takes everything.
 	Script []Answer
@@ -56,7 +59,7 @@ func (w *World) Endpoint(e Endpoint) {
 }
 
 func (e Endpoint) create() registry.NewEndpoint {
-	return registry.NewEndpoint{ID: e.ID, URL: e.url(), EventTypes: e.Types, Scheme: e.Scheme}
+	return registry.NewEndpoint{ID: e.ID, URL: e.url(), EventTypes: e.Types, Scheme: e.Scheme, Terms: webhook.Terms{Rate: e.Rate, Concurrency: e.Concurrency}}
 }
 
 // shareKey gives an endpoint's receiver the key it verifies with now.
@@ -89,7 +92,7 @@ func (w *World) operate(after time.Duration, name string, do func(ctx context.Co
 	})
 }
 
-// SetState enables or disables an endpoint.
+// SetState enables, pauses or disables an endpoint.
 func (w *World) SetState(after time.Duration, tenant webhook.TenantID, id webhook.EndpointID, state webhook.EndpointState) {
 	w.operate(after, "set "+string(id)+" "+string(state), func(ctx context.Context, h *host) error {
 		_, err := w.registry(h).ChangeEndpoint(ctx, tenant, id, registry.EndpointChange{State: &state})

@@ -48,6 +48,11 @@ func (t dispatcherTable) SaveHealth(_ context.Context, _ webhook.TenantID, id we
 	return t.run.table.saveHealth(id, h)
 }
 
+// TakeTurn implements dispatch.Store. No endpoint of an outage has a rate limit.
+func (t dispatcherTable) TakeTurn(_ context.Context, _ webhook.TenantID, _ webhook.EndpointID, _ webhook.Rate, now time.Time) (time.Time, bool, error) {
+	return now, true, nil
+}
+
 // DisableEndpoint implements dispatch.Store.
 func (t dispatcherTable) DisableEndpoint(_ context.Context, _ webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, _ time.Time) error {
 	t.pause(callTime)

@@ -184,6 +184,18 @@ func (s store) SaveHealth(ctx context.Context, tenant webhook.TenantID, id webho
 	})
 }
 
+func (s store) TakeTurn(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, rate webhook.Rate, now time.Time) (time.Time, bool, error) {
+	type turn struct {
+		at    time.Time
+		given bool
+	}
+	got, err := query(ctx, s.host, opTakeTurn, string(tenant)+"/"+string(id), func(t *tables) (turn, error) {
+		at, given := t.takeTurn(turnKey{endpointKey{tenant, id}, rate}, now)
+		return turn{at, given}, nil
+	})
+	return got.at, got.given, err
+}
+
 func (s store) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
 	return query(ctx, s.host, opHeld, until.Format("15:04:05"), func(t *tables) ([]webhook.Delivery, error) {
 		return t.held(until, limit), nil

@@ -163,6 +163,20 @@ var scenarios = []scenario{
 		change(w, 2*time.Hour, webhook.EndpointEnabled)
 		w.Redrive(3 * time.Hour)
 	}},
+	{name: "APausedEndpointKeepsItsEventsUntilItIsResumed", pairs: true, config: simulate.Config{Schedule: short}, build: func(w *simulate.World) {
+		one(w, fails, ok)
+		w.Send(0, order(simulate.Unnamed, 2, 0))
+		change(w, 2*time.Second, webhook.EndpointPaused) // between the two attempts
+		w.Send(time.Minute, order(simulate.ByKey, 3, 1))
+		change(w, 20*time.Minute, webhook.EndpointEnabled)
+	}},
+	{name: "AnEndpointsRateHoldsBackAndLosesNothing", build: func(w *simulate.World) {
+		w.Tenant("acme")
+		w.Endpoint(simulate.Endpoint{Tenant: "acme", ID: "shop", Rate: webhook.Rate{Count: 1, Window: 20 * time.Second}, Script: []simulate.Answer{fails, ok}})
+		for range 4 {
+			w.Send(0, order(simulate.Unnamed, 2, 0))
+		}
+	}},
 	{name: "ABatchIsAcceptedEachForItself", pairs: true, build: func(w *simulate.World) {
 		one(w)
 		w.SendAll(0, order(simulate.Unnamed, 2, 0), order(simulate.ByKey, 3, 1), order(simulate.ByID, 3, 0))

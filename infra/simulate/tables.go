@@ -22,6 +22,7 @@ type tables struct {
 	events     map[eventKey]*row[webhook.Event]
 	deliveries map[webhook.DeliveryKey]*row[webhook.Delivery]
 	claims     map[claimKey]ingest.Claim
+	turns      map[turnKey]int64
 	sweep      sweep.State
 	now        func() time.Time
 	// lag is how old a row may be that a usual read returns; pick chooses one of n.
@@ -53,6 +54,11 @@ type eventKey struct {
 type claimKey struct {
 	tenant webhook.TenantID
 	key    string
+}
+
+type turnKey struct {
+	endpointKey
+	rate webhook.Rate
 }
 
 // row is a value with those it had before; nil: there was none.
@@ -215,6 +221,16 @@ func (t *tables) save(d webhook.Delivery) error {
 	}
 	set(t.deliveries, d.DeliveryKey, &d, t.now())
 	return nil
+}
+
+func (t *tables) takeTurn(k turnKey, now time.Time) (at time.Time, given bool) {
+	beyond := k.rate.Beyond(now)
+	turn := max(t.turns[k], k.rate.First(now))
+	if turn >= beyond {
+		return k.rate.At(beyond), false
+	}
+	t.turns[k] = turn + 1
+	return k.rate.At(turn), true
 }
 
 func (t *tables) claim(c ingest.Claim) ingest.Claim {

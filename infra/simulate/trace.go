@@ -61,7 +61,7 @@ func describe[T any](v T) string {
 		if v.Endpoint == nil {
 			text += ", no endpoint"
 		} else if v.Endpoint.State != webhook.EndpointEnabled {
-			text += ", endpoint disabled"
+			text += ", endpoint " + string(v.Endpoint.State)
 		}
 		if v.Event == nil {
 			text += ", no event"

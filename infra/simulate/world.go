@@ -161,7 +161,7 @@ func New(c Config) *World {
 	w.tables = &tables{
 		tenants: map[webhook.TenantID]*tenantRow{}, endpoints: map[endpointKey]*row[webhook.Endpoint]{},
 		events: map[eventKey]*row[webhook.Event]{}, deliveries: map[webhook.DeliveryKey]*row[webhook.Delivery]{},
-		claims: map[claimKey]ingest.Claim{}, now: w.Now, lag: c.Lag, pick: w.rand.IntN, page: 3, heldPage: 5,
+		claims: map[claimKey]ingest.Claim{}, turns: map[turnKey]int64{}, now: w.Now, lag: c.Lag, pick: w.rand.IntN, page: 3, heldPage: 5,
 		changed: w.reconfigured,
 	}
 	switch {
@@ -256,7 +256,7 @@ func (w *World) heal() {
 		r.healthy = true
 	}
 	for k, row := range w.tables.endpoints {
-		if e := row.current; e != nil && e.State == webhook.EndpointDisabled {
+		if e := row.current; e != nil && e.State != webhook.EndpointEnabled {
 			enabled := *e
 			enabled.State, enabled.DisabledReason = webhook.EndpointEnabled, ""
 			enabled.Rev++

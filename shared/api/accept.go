@@ -67,6 +67,7 @@ func eventFields(request *ingest.Request) fields {
 	return fields{
 		"type":      into("type", "a string", &request.Type),
 		"id":        intoID("id", &request.ID),
+		"channels":  into("channels", "a list of strings", &request.Channels),
 		"timestamp": intoTime("timestamp", &request.Timestamp),
 		"data":      func(raw json.RawMessage) error { request.Data = raw; return nil },
 	}
@@ -77,6 +78,9 @@ func checkEvent(request ingest.Request) error {
 		return &webhook.Invalid{Field: "type", Reason: "is required"}
 	}
 	if err := webhook.CheckEventType("type", string(request.Type)); err != nil {
+		return err
+	}
+	if err := webhook.CheckLabels("channels", request.Channels, webhook.MaxEventChannels); err != nil {
 		return err
 	}
 	if request.Data == nil {

@@ -17,6 +17,7 @@ import (
 type eventView struct {
 	ID         webhook.EventID   `json:"id"`
 	Type       webhook.EventType `json:"type"`
+	Channels   []webhook.Channel `json:"channels,omitempty"`
 	Timestamp  timestamp         `json:"timestamp"`
 	AcceptedAt timestamp         `json:"accepted_at"`
 	// Unsent: the event was refused with 503 after it was stored.
@@ -26,7 +27,7 @@ type eventView struct {
 }
 
 func viewEvent(e webhook.Event) eventView {
-	return eventView{e.ID, e.Type, timestamp(e.Timestamp), timestamp(e.AcceptedAt), e.Unsent, len(e.Targets)}
+	return eventView{e.ID, e.Type, e.Channels, timestamp(e.Timestamp), timestamp(e.AcceptedAt), e.Unsent, len(e.Targets)}
 }
 
 // eventDetail is one event with its payload and deliveries.

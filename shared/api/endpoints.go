@@ -70,11 +70,15 @@ func listPage(r *http.Request, kind string) (webhook.Page, error) {
 }
 
 type endpointView struct {
-	ID             webhook.EndpointID    `json:"id"`
-	URL            string                `json:"url"`
-	Description    string                `json:"description"`
-	EventTypes     []webhook.Pattern     `json:"event_types"`
-	Headers        headersView           `json:"headers"`
+	ID          webhook.EndpointID `json:"id"`
+	URL         string             `json:"url"`
+	Description string             `json:"description"`
+	EventTypes  []webhook.Pattern  `json:"event_types"`
+	Channels    []webhook.Channel  `json:"channels"`
+	Headers     headersView        `json:"headers"`
+	termsView
+	Tags           []webhook.Tag         `json:"tags"`
+	Metadata       map[string]string     `json:"metadata"`
 	State          webhook.EndpointState `json:"state"`
 	DisabledReason webhook.Reason        `json:"disabled_reason,omitempty"`
 	Signature      webhook.Scheme        `json:"signature"`
@@ -118,15 +122,24 @@ func viewHeaders(headers webhook.SealedHeaders) headersView {
 }
 
 func viewEndpoint(e webhook.Endpoint) endpointView {
-	types := e.EventTypes
-	if types == nil {
-		types = []webhook.Pattern{}
+	metadata := e.Metadata
+	if metadata == nil {
+		metadata = map[string]string{}
 	}
 	return endpointView{
-		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: types, Headers: viewHeaders(e.Headers), State: e.State,
+		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: listed(e.EventTypes), Channels: listed(e.Channels),
+		Headers: viewHeaders(e.Headers), termsView: viewTerms(e.Terms), Tags: listed(e.Tags), Metadata: metadata, State: e.State,
 		DisabledReason: e.DisabledReason, Signature: e.Scheme, Health: viewHealth(e.Health),
 		CreatedAt: timestamp(e.CreatedAt), UpdatedAt: timestamp(e.UpdatedAt),
 	}
+}
+
+// listed returns what JSON shows as a list, also when it is empty.
+func listed[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
 }
 
 func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
@@ -139,6 +152,14 @@ func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"headers":     intoHeaders("headers", &n.Headers),
 		"signature":   into("signature", "a string", &n.Scheme),
 		"secret":      intoSecret(&n.Secret),
+
+		"channels":        into("channels", "a list of strings", &n.Channels),
+		"timeout_seconds": intoSeconds("timeout_seconds", &n.Terms.Timeout),
+		"retry_schedule":  intoSchedule("retry_schedule", &n.Terms.Schedule),
+		"rate_limit":      intoRate("rate_limit", &n.Terms.Rate),
+		"max_concurrency": intoCount("max_concurrency", &n.Terms.Concurrency),
+		"tags":            into("tags", "a list of strings", &n.Tags),
+		"metadata":        into("metadata", "an object whose values are strings", &n.Metadata),
 	})
 	if err != nil {
 		return err
@@ -192,6 +213,14 @@ func (m Manage) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"event_types": intoPointer("event_types", "a list of strings", &c.EventTypes),
 		"headers":     intoHeaders("headers", &c.Headers),
 		"state":       intoPointer("state", "a string", &c.State),
+
+		"channels":        intoPointer("channels", "a list of strings", &c.Channels),
+		"timeout_seconds": given(&c.Timeout, func(t *time.Duration) reader { return intoSeconds("timeout_seconds", t) }),
+		"retry_schedule":  given(&c.Schedule, func(t *[]time.Duration) reader { return intoSchedule("retry_schedule", t) }),
+		"rate_limit":      given(&c.Rate, func(t *webhook.Rate) reader { return intoRate("rate_limit", t) }),
+		"max_concurrency": given(&c.Concurrency, func(t *int) reader { return intoCount("max_concurrency", t) }),
+		"tags":            intoPointer("tags", "a list of strings", &c.Tags),
+		"metadata":        intoPointer("metadata", "an object whose values are strings", &c.Metadata),
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ const (
 	EndpointChanged   Action = "endpoint.changed"
 	EndpointEnabled   Action = "endpoint.enabled"
 	EndpointDisabled  Action = "endpoint.disabled"
+	EndpointPaused    Action = "endpoint.paused"
 	EndpointDeleted   Action = "endpoint.deleted"
 	SecretRead        Action = "secret.read"
 	SecretRotated     Action = "secret.rotated"

@@ -66,6 +66,12 @@ func Lifetime(schedule []time.Duration) time.Duration {
 	return min(2*total, MaxLifetime)
 }
 
+// LifetimeOf is general, or what follows from the endpoint's own schedule where
+// that is longer.
+func LifetimeOf(e webhook.Endpoint, general time.Duration) time.Duration {
+	return max(general, Lifetime(e.Terms.Schedule))
+}
+
 // Parse reads a count and a window, such as "20/10m".
 func Parse(text string) (Policy, error) {
 	count, window, ok := strings.Cut(text, "/")
@@ -90,6 +96,13 @@ func (p Policy) Check() error {
 		return fmt.Errorf("window %s: must be above 0s, at most 24h", p.Window)
 	}
 	return nil
+}
+
+// Look is how long after now a delivery is looked at again that a paused endpoint
+// has kept waiting since: a tenth of that time, at least a second and at most ten
+// minutes.
+func (p Policy) Look(since, now time.Time) time.Duration {
+	return p.Wait(webhook.Health{OpenedAt: since}, now)
 }
 
 // Failed is the health after an attempt that failed at now.

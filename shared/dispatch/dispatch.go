@@ -35,7 +35,9 @@ const (
 	LongestHide = 15 * time.Minute
 
 	// perEndpoint is how many attempts to one endpoint a batch makes at once.
+	// All of them, twice in a row, fit in an invocation unless each may take long.
 	perEndpoint = 5
+	longAttempt = 20 * time.Second
 
 	// early is how much before its time a retry may be made, so that clocks that
 	// differ a little do not cost another receive.
@@ -69,11 +71,14 @@ type Config struct {
 // Dispatcher handles batches of queue messages. Safe for concurrent use.
 type Dispatcher struct {
 	Config
-	seen *healthSeen
+	seen  *healthSeen
+	seats *seats
 }
 
 // New returns a Dispatcher over c.
-func New(c Config) *Dispatcher { return &Dispatcher{Config: c, seen: newHealthSeen()} }
+func New(c Config) *Dispatcher {
+	return &Dispatcher{Config: c, seen: newHealthSeen(), seats: newSeats()}
+}
 
 // storeFailure marks the lines that tell of a failed call of the store.
 var storeFailure = telemetry.Counted("StoreFailures", 1)
@@ -118,7 +123,7 @@ func (d *Dispatcher) HandleEach(ctx context.Context, batch []Message, free func(
 	loaded := make(map[int]*job, len(jobs))
 	for _, j := range jobs {
 		if j.loaded != nil {
-			loaded[j.index], slots[j.Endpoint] = j, make(chan struct{}, perEndpoint)
+			loaded[j.index], slots[j.Endpoint] = j, make(chan struct{}, together(j.loaded.Endpoint, len(batch)))
 		}
 	}
 	for i := range batch {
@@ -141,6 +146,14 @@ func (d *Dispatcher) HandleEach(ctx context.Context, batch []Message, free func(
 		}
 	}
 	return keep
+}
+
+// together is how many attempts to the endpoint a batch makes at once.
+func together(endpoint *webhook.Endpoint, batch int) int {
+	if endpoint != nil && endpoint.Terms.Timeout > longAttempt {
+		return max(batch, perEndpoint)
+	}
+	return perEndpoint
 }
 
 // job is one message that could be read, with its place in the batch.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"webhookrelay/shared/retry"
 	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
@@ -32,7 +33,7 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 	if !j.Once {
 		var f fate
 		var settled bool
-		if trigger, f, settled = d.standing(ctx, j, delivery, now); settled {
+		if trigger, f, settled = d.standing(ctx, j, delivery, endpoint, now); settled {
 			return f
 		}
 	}
@@ -48,19 +49,39 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 	if endpoint.State == webhook.EndpointDisabled {
 		return d.settle(ctx, j, d.bury(ctx, j, delivery, delivery.Die(webhook.ReasonEndpointDisabled, now)), spin)
 	}
-	probe, until := d.admit(ctx, *endpoint, now)
+	return d.proceed(ctx, attempts, j, delivery, trigger, now)
+}
+
+// proceed makes the attempt that is due, or puts the delivery on hold when none
+// may be made now.
+func (d *Dispatcher) proceed(ctx, attempts context.Context, j *job, delivery webhook.Delivery, trigger webhook.Trigger, now time.Time) fate {
+	endpoint := *j.loaded.Endpoint
+	held := delivery
+	if trigger == webhook.TriggerRedrive {
+		held = delivery.Reopen()
+	}
+	if endpoint.State == webhook.EndpointPaused {
+		return d.pause(ctx, j, held, now)
+	}
+	leave, ok := d.seats.take(attempts, endpoint)
+	if !ok {
+		return d.park(ctx, j, held, now, now, webhook.NextConcurrency)
+	}
+	defer leave()
+	now = d.Now() // it may have had to wait
+	probe, until := d.admit(ctx, endpoint, now)
 	if !until.IsZero() {
-		if trigger == webhook.TriggerRedrive {
-			delivery = delivery.Reopen()
-		}
-		return d.settle(ctx, j, delivery.Park(until, now), done)
+		return d.park(ctx, j, held, until, now, webhook.NextBreaker)
+	}
+	if f, settled := d.await(ctx, j, held, now); settled {
+		return f
 	}
 	return d.attempt(ctx, attempts, j, delivery, trigger, probe)
 }
 
 // standing looks at where the delivery stands: it settles the message when no
 // attempt is due, and otherwise says what makes one due.
-func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Delivery, now time.Time) (trigger webhook.Trigger, f fate, settled bool) {
+func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Delivery, endpoint *webhook.Endpoint, now time.Time) (trigger webhook.Trigger, f fate, settled bool) {
 	switch delivery.State {
 	case webhook.Delivered, webhook.Cancelled:
 		return "", done, true
@@ -82,8 +103,11 @@ func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Deli
 			return "", d.notYet(delivery), true
 		}
 	case webhook.Parked:
-		if now.Sub(delivery.ParkedAt) > d.Lifetime {
+		if now.After(delivery.HoldEnds(d.lifetime(endpoint))) {
 			return "", d.settle(ctx, j, d.bury(ctx, j, delivery, delivery.Die(webhook.ReasonParkedTooLong, now)), spin), true
+		}
+		if delivery.NextCause == webhook.NextTurn && delivery.NextAttemptAt.Sub(now) > early {
+			return "", hideUntil(delivery.NextAttemptAt), true
 		}
 	case webhook.Queued:
 	}
@@ -281,9 +305,9 @@ func (d *Dispatcher) advance(ctx context.Context, j *job, delivery webhook.Deliv
 	}
 	if !hold.IsZero() {
 		// A probe asks for all; it does not use up the retries of the one that asks.
-		return delivery.Fail(attempt).Park(hold, attempt.At.Add(attempt.Duration)), done
+		return delivery.Fail(attempt).Park(hold, attempt.At.Add(attempt.Duration), webhook.NextBreaker), done
 	}
-	wait, cause, ok := d.Policy.Next(delivery.Spent()+1, result)
+	wait, cause, ok := d.policy(*j.loaded.Endpoint).Next(delivery.Spent()+1, result)
 	if !ok {
 		return d.bury(ctx, j, delivery, delivery.GiveUp(attempt, webhook.ReasonExhausted)), d.afterDeath(j)
 	}
@@ -298,6 +322,15 @@ func (d *Dispatcher) advance(ctx context.Context, j *job, delivery webhook.Deliv
 		return next, done
 	}
 	return next, hideUntil(due)
+}
+
+// policy says when an endpoint's deliveries are tried again.
+func (d *Dispatcher) policy(endpoint webhook.Endpoint) retry.Policy {
+	policy := d.Policy
+	if endpoint.Terms.Schedule != nil {
+		policy.Schedule = endpoint.Terms.Schedule
+	}
+	return policy
 }
 
 // final is why a failed attempt is the last whatever the schedule says, empty
@@ -325,7 +358,7 @@ func (d *Dispatcher) afterDeath(j *job) fate {
 // it is gone for good (410, Standard Webhooks) or wants no more, or it has failed
 // for too long. When that cannot be announced or stored, the next attempt does it.
 func (d *Dispatcher) disable(ctx context.Context, endpoint webhook.Endpoint, reason webhook.Reason) {
-	if endpoint.State != webhook.EndpointEnabled {
+	if endpoint.State == webhook.EndpointDisabled {
 		return
 	}
 	if err := d.Announcer.EndpointDisabled(ctx, endpoint, reason); err != nil {

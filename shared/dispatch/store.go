@@ -43,6 +43,17 @@ type Store interface {
 	DisableEndpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, reason webhook.Reason, now time.Time) error
 
 	Breakers
+	Turns
+}
+
+// Turns gives out turns to endpoints with a rate limit.
+type Turns interface {
+	// TakeTurn takes the endpoint's next turn at rate and returns when it begins,
+	// which may be in the past by less than the rate's window. No two calls get
+	// the same turn; one that has passed untaken is not given any more. given is
+	// false when those to come are taken up to rate.Beyond(now): then at is when
+	// that window begins, and nothing is taken.
+	TakeTurn(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID, rate webhook.Rate, now time.Time) (at time.Time, given bool, err error)
 }
 
 // Breakers keeps the health of endpoints.
@@ -89,7 +100,7 @@ type Announcer interface {
 	EndpointFailing(ctx context.Context, e webhook.Endpoint, h webhook.Health, n int, disabledAt time.Time) error
 	// EndpointRecovered: e, of whose health h the operator was warned, answered.
 	EndpointRecovered(ctx context.Context, e webhook.Endpoint, h webhook.Health) error
-	// EndpointDisabled: e, which is enabled, is about to be disabled for reason.
+	// EndpointDisabled: e, which is not disabled yet, is about to be disabled for reason.
 	EndpointDisabled(ctx context.Context, e webhook.Endpoint, reason webhook.Reason) error
 }
 

@@ -1,8 +1,10 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +26,15 @@ const (
 	endpointScheme      = "sc"
 	endpointHeaderNames = "hk" // joined by commas, which they cannot hold
 	endpointHeaders     = "hv" // sealed
-	endpointSecrets     = "k"  // list of maps of the three below
+	endpointChannels    = "ch" // joined by commas, as tags are
+	endpointTags        = "tg"
+	endpointMetadata    = "md" // map of strings
+	endpointTimeout     = "to" // in milliseconds, as the waits of the schedule
+	endpointSchedule    = "rs" // joined by commas; noRetries for none
+	endpointRateCount   = "rc"
+	endpointRateWindow  = "rw"
+	endpointConcurrency = "cc"
+	endpointSecrets     = "k" // list of maps of the three below
 	endpointCreated     = "a"
 	endpointUpdated     = "m"
 
@@ -175,8 +185,49 @@ func encodeEndpoint(e webhook.Endpoint) item {
 	if len(e.Secrets) > 0 {
 		row[endpointSecrets] = encodeSecrets(e.Secrets)
 	}
+	row.setStr(endpointChannels, joinStrings(e.Channels))
+	row.setStr(endpointTags, joinStrings(e.Tags))
+	row.setStrings(endpointMetadata, e.Metadata)
+	row.setTerms(e.Terms)
 	row.setHealth(e.Health)
 	return row
+}
+
+// noRetries stands for a schedule without waits, which is not the same as none.
+const noRetries = "-"
+
+func (it item) setTerms(t webhook.Terms) {
+	it.setNum(endpointTimeout, t.Timeout.Milliseconds())
+	it.setNum(endpointRateCount, int64(t.Rate.Count))
+	it.setNum(endpointRateWindow, t.Rate.Window.Milliseconds())
+	it.setNum(endpointConcurrency, int64(t.Concurrency))
+	if t.Schedule == nil {
+		return
+	}
+	waits := make([]string, len(t.Schedule))
+	for i, wait := range t.Schedule {
+		waits[i] = strconv.FormatInt(wait.Milliseconds(), 10)
+	}
+	it.setStr(endpointSchedule, cmp.Or(joinStrings(waits), noRetries))
+}
+
+func (it item) terms() webhook.Terms {
+	t := webhook.Terms{
+		Timeout:     time.Duration(it.num(endpointTimeout)) * time.Millisecond,
+		Rate:        webhook.Rate{Count: int(it.num(endpointRateCount)), Window: time.Duration(it.num(endpointRateWindow)) * time.Millisecond},
+		Concurrency: int(it.num(endpointConcurrency)),
+	}
+	switch text := it.str(endpointSchedule); text {
+	case "":
+	case noRetries:
+		t.Schedule = []time.Duration{}
+	default:
+		for _, wait := range splitStrings[string](text) {
+			millis, _ := strconv.ParseInt(wait, 10, 64) // as setTerms wrote it
+			t.Schedule = append(t.Schedule, time.Duration(millis)*time.Millisecond)
+		}
+	}
+	return t
 }
 
 func (it item) setHealth(h webhook.Health) {
@@ -276,6 +327,10 @@ func decodeEndpoint(tenant webhook.TenantID, row item) webhook.Endpoint {
 		State:          webhook.EndpointState(row.str(endpointState)),
 		DisabledReason: webhook.Reason(row.str(endpointReason)),
 		Headers:        webhook.SealedHeaders{Names: splitStrings[string](row.str(endpointHeaderNames)), Sealed: row.bytes(endpointHeaders)},
+		Channels:       splitStrings[webhook.Channel](row.str(endpointChannels)),
+		Terms:          row.terms(),
+		Tags:           splitStrings[webhook.Tag](row.str(endpointTags)),
+		Metadata:       row.strings(endpointMetadata),
 		Scheme:         webhook.Scheme(row.str(endpointScheme)),
 		Secrets:        decodeSecrets(row[endpointSecrets]),
 		CreatedAt:      row.time(endpointCreated),

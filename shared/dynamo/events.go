@@ -17,6 +17,7 @@ const (
 	eventID        = "i" // left out when it is made of the ref
 	eventType      = "t"
 	eventTimestamp = "ts"
+	eventChannels  = "ch" // joined by commas, which they cannot hold
 	eventAccepted  = "a"
 	eventTargets   = "g" // endpoint ids, joined by commas, which they cannot hold
 	eventUnsent    = "u"
@@ -108,6 +109,7 @@ func (s *Store) eventByRef(ctx context.Context, tenant webhook.TenantID, ref web
 func encodeEvent(k key, e webhook.Event) item {
 	row := newItem(k)
 	row.setEvent(e.Ref, e.ID, e.Type)
+	row.setStr(eventChannels, joinStrings(e.Channels))
 	row.setTime(eventTimestamp, e.Timestamp)
 	row.setTime(eventAccepted, e.AcceptedAt)
 	row.setStr(eventTargets, joinStrings(e.Targets))
@@ -130,6 +132,7 @@ func decodeEvent(tenant webhook.TenantID, row item) (webhook.Event, error) {
 		Ref:        ref,
 		ID:         row.eventID(ref),
 		Type:       webhook.EventType(row.str(eventType)),
+		Channels:   splitStrings[webhook.Channel](row.str(eventChannels)),
 		Timestamp:  row.time(eventTimestamp),
 		Body:       body,
 		Targets:    splitStrings[webhook.EndpointID](row.str(eventTargets)),

@@ -75,6 +75,17 @@ func (it item) setBool(name string, v bool) {
 	}
 }
 
+func (it item) setStrings(name string, v map[string]string) {
+	if len(v) == 0 {
+		return
+	}
+	m := item{}
+	for key, text := range v {
+		m[key] = strValue(text) // an empty one too
+	}
+	it[name] = &types.AttributeValueMemberM{Value: m}
+}
+
 func (it item) setExpiry(at time.Time) {
 	if at.IsZero() {
 		return
@@ -114,6 +125,18 @@ func (it item) bytes(name string) []byte {
 		return v.Value
 	}
 	return nil
+}
+
+func (it item) strings(name string) map[string]string {
+	m, ok := it[name].(*types.AttributeValueMemberM)
+	if !ok {
+		return nil
+	}
+	v := make(map[string]string, len(m.Value))
+	for key := range m.Value {
+		v[key] = item(m.Value).str(key)
+	}
+	return v
 }
 
 func (it item) bool(name string) bool {

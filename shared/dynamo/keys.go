@@ -24,6 +24,7 @@ import (
 //	claim     C#<tenant>#<claim key>      CLAIM
 //	event     E#<tenant>#<day>#<shard>    <ref>
 //	delivery  E#<tenant>#<day>#<shard>    <ref>#<endpoint>
+//	turns     R#<tenant>#<endpoint>       <rate>
 //	sweep     SWEEP                       STATE
 //	API key   K#<tenant, or none>         <key id>
 //	portal    PORTAL                      KEY
@@ -123,6 +124,10 @@ func endpointOf(sk string) webhook.EndpointID {
 
 func claimKey(t webhook.TenantID, claim string) key {
 	return key{"C#" + string(t) + separator + claim, claimSK}
+}
+
+func turnsKey(t webhook.TenantID, e webhook.EndpointID, r webhook.Rate) key {
+	return key{"R#" + string(t) + separator + string(e), r.String()}
 }
 
 // apiKeyPK is where a tenant's API keys lie; an empty tenant's are admin keys.

@@ -72,6 +72,8 @@ type Request struct {
 	// ID is the caller's own id for the event; empty lets the relay make one.
 	ID   webhook.EventID
 	Type webhook.EventType
+	// Channels are the event's labels.
+	Channels []webhook.Channel
 	// Timestamp is when the event happened; zero means now.
 	Timestamp time.Time
 	// Data is the event's JSON value, passed on byte for byte.
@@ -165,7 +167,7 @@ func (in *Ingester) Wants(ctx context.Context, tenant webhook.TenantID, t webhoo
 	if errors.Is(err, webhook.ErrNotFound) {
 		return false, nil
 	}
-	return slices.ContainsFunc(endpoints, func(e webhook.Endpoint) bool { return e.Wants(t) }), err
+	return slices.ContainsFunc(endpoints, func(e webhook.Endpoint) bool { return e.Wants(t, nil) }), err
 }
 
 // resume returns the event as an earlier request with the same key stored it,
@@ -182,7 +184,7 @@ func (in *Ingester) resume(ctx context.Context, fresh webhook.Event) (webhook.Ev
 // event builds what is stored under ref.
 func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.Endpoint, now time.Time) webhook.Event {
 	e := webhook.Event{
-		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Timestamp: r.Timestamp,
+		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Channels: r.Channels, Timestamp: r.Timestamp,
 		AcceptedAt: now, ExpiresAt: now.Add(in.Retention),
 	}
 	if e.ID == "" {
@@ -194,7 +196,7 @@ func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.E
 	e.Timestamp = e.Timestamp.UTC().Truncate(time.Millisecond)
 	e.Body = Body(e.Type, e.Timestamp, r.Data)
 	for _, endpoint := range endpoints {
-		if endpoint.Wants(e.Type) {
+		if endpoint.Wants(e.Type, e.Channels) {
 			e.Targets = append(e.Targets, endpoint.ID)
 		}
 	}
@@ -262,6 +264,9 @@ const TimestampFormat = "2006-01-02T15:04:05.000Z07:00"
 func (r Request) fingerprint() string {
 	digest := sha256.New()
 	_, _ = fmt.Fprintf(digest, "%q %q %d ", r.ID, r.Type, r.Timestamp.UnixNano()) // a digest takes every write
+	if len(r.Channels) > 0 {
+		_, _ = fmt.Fprintf(digest, "%q ", r.Channels)
+	}
 	digest.Write(r.Data)
 	return hex.EncodeToString(digest.Sum(nil)[:16])
 }

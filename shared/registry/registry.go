@@ -12,6 +12,7 @@ import (
 
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/retry"
 	"webhookrelay/shared/seal"
 	"webhookrelay/shared/signature"
 	"webhookrelay/shared/webhook"
@@ -59,7 +60,11 @@ type NewEndpoint struct {
 	URL         string
 	Description string
 	EventTypes  []webhook.Pattern
+	Channels    []webhook.Channel
 	Headers     []webhook.Header
+	Terms       webhook.Terms
+	Tags        []webhook.Tag
+	Metadata    map[string]string
 	Scheme      webhook.Scheme
 	// Secret is the caller's own; empty means a fresh one.
 	Secret signature.Secret
@@ -71,6 +76,7 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	now := r.now()
 	e := webhook.Endpoint{
 		Tenant: tenant, ID: n.ID, Description: n.Description, EventTypes: n.EventTypes,
+		Channels: n.Channels, Terms: n.Terms, Tags: n.Tags, Metadata: n.Metadata,
 		Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
 	}
 	if e.ID == "" {
@@ -126,6 +132,15 @@ type EndpointChange struct {
 	URL         *string
 	Description *string
 	EventTypes  *[]webhook.Pattern
+	Channels    *[]webhook.Channel
+	// Timeout, Schedule, Rate and Concurrency change one of the terms each; what
+	// they point to may be zero, or nil, which goes back to the relay's own.
+	Timeout     *time.Duration
+	Schedule    *[]time.Duration
+	Rate        *webhook.Rate
+	Concurrency *int
+	Tags        *[]webhook.Tag
+	Metadata    *map[string]string
 	// Headers replaces all headers: empty but not nil removes them.
 	Headers []webhook.Header
 	State   *webhook.EndpointState
@@ -134,7 +149,7 @@ type EndpointChange struct {
 // ChangeEndpoint applies c and returns the endpoint as stored. One that is
 // enabled again starts with a clean health: it is tried at once.
 func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, c EndpointChange) (webhook.Endpoint, error) {
-	if c.State != nil && *c.State == webhook.EndpointEnabled {
+	if c.State != nil && *c.State != webhook.EndpointDisabled {
 		if err := r.forgive(ctx, tenant, endpoint); err != nil {
 			return webhook.Endpoint{}, err
 		}
@@ -145,22 +160,45 @@ func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		if err := r.setReceiver(ctx, e, c.URL, c.Headers); err != nil {
 			return err
 		}
-		if c.Description != nil {
-			e.Description = *c.Description
-		}
-		if c.EventTypes != nil {
-			e.EventTypes = *c.EventTypes
-		}
+		c.apply(e)
 		if c.State != nil && *c.State != e.State {
-			entry.Action = audit.EndpointEnabled
-			e.State, e.DisabledReason = *c.State, ""
-			if e.State == webhook.EndpointDisabled {
-				entry.Action = audit.EndpointDisabled
-				e.DisabledReason = webhook.ReasonManual
-			}
+			entry.Action = become(e, *c.State)
 		}
 		return check(*e)
 	})
+}
+
+// apply sets the fields given that need no more than to be set.
+func (c EndpointChange) apply(e *webhook.Endpoint) {
+	set(&e.Description, c.Description)
+	set(&e.EventTypes, c.EventTypes)
+	set(&e.Channels, c.Channels)
+	set(&e.Terms.Timeout, c.Timeout)
+	set(&e.Terms.Schedule, c.Schedule)
+	set(&e.Terms.Rate, c.Rate)
+	set(&e.Terms.Concurrency, c.Concurrency)
+	set(&e.Tags, c.Tags)
+	set(&e.Metadata, c.Metadata)
+}
+
+func set[T any](field, given *T) {
+	if given != nil {
+		*field = *given
+	}
+}
+
+// become changes the endpoint's state and returns what the audit trail calls that.
+func become(e *webhook.Endpoint, state webhook.EndpointState) audit.Action {
+	e.State, e.DisabledReason = state, ""
+	switch state {
+	case webhook.EndpointDisabled:
+		e.DisabledReason = webhook.ReasonManual
+		return audit.EndpointDisabled
+	case webhook.EndpointPaused:
+		return audit.EndpointPaused
+	default:
+		return audit.EndpointEnabled
+	}
 }
 
 // forgive forgets the failures of an endpoint that is disabled.
@@ -188,7 +226,11 @@ func (c EndpointChange) detail() map[string]string {
 	for _, field := range []struct {
 		name  string
 		given bool
-	}{{"url", c.URL != nil}, {"description", c.Description != nil}, {"event_types", c.EventTypes != nil}, {"headers", c.Headers != nil}, {"state", c.State != nil}} {
+	}{
+		{"url", c.URL != nil}, {"description", c.Description != nil}, {"event_types", c.EventTypes != nil}, {"channels", c.Channels != nil},
+		{"headers", c.Headers != nil}, {"timeout_seconds", c.Timeout != nil}, {"retry_schedule", c.Schedule != nil}, {"rate_limit", c.Rate != nil},
+		{"max_concurrency", c.Concurrency != nil}, {"tags", c.Tags != nil}, {"metadata", c.Metadata != nil}, {"state", c.State != nil},
+	} {
 		if field.given {
 			fields = append(fields, field.name)
 		}
@@ -237,13 +279,32 @@ func check(e webhook.Endpoint) error {
 	if err := webhook.CheckPatterns("event_types", e.EventTypes); err != nil {
 		return err
 	}
-	if e.State != webhook.EndpointEnabled && e.State != webhook.EndpointDisabled {
-		return &webhook.Invalid{Field: "state", Reason: `must be "enabled" or "disabled"`}
+	if !slices.Contains(webhook.EndpointStates, e.State) {
+		return &webhook.Invalid{Field: "state", Reason: `must be "enabled", "paused" or "disabled"`}
+	}
+	if err := checkLabels(e); err != nil {
+		return err
+	}
+	if err := e.Terms.Check(); err != nil {
+		return err
+	}
+	if err := retry.Check(e.Terms.Schedule); err != nil {
+		return &webhook.Invalid{Field: "retry_schedule", Reason: "is wrong: " + err.Error()}
 	}
 	if e.Scheme != webhook.SchemeHMAC && e.Scheme != webhook.SchemeEd25519 {
 		return &webhook.Invalid{Field: "signature", Reason: `must be "v1" (HMAC) or "v1a" (ed25519)`}
 	}
 	return nil
+}
+
+func checkLabels(e webhook.Endpoint) error {
+	if err := webhook.CheckLabels("channels", e.Channels, webhook.MaxEndpointChannels); err != nil {
+		return err
+	}
+	if err := webhook.CheckLabels("tags", e.Tags, webhook.MaxTags); err != nil {
+		return err
+	}
+	return webhook.CheckMetadata(e.Metadata)
 }
 
 func (r *Registry) line(ctx context.Context, entry audit.Entry) audit.Line {

@@ -45,26 +45,37 @@ func ParseSchedule(text string) ([]time.Duration, error) {
 		return nil, nil
 	}
 	parts := strings.Split(text, ",")
-	if len(parts) > MaxSteps {
-		return nil, fmt.Errorf("retry schedule has %d waits, at most %d are allowed", len(parts), MaxSteps)
-	}
 	schedule := make([]time.Duration, len(parts))
-	var total time.Duration
 	for i, part := range parts {
 		step, err := time.ParseDuration(strings.TrimSpace(part))
 		if err != nil {
 			return nil, fmt.Errorf("retry schedule: wait %d, %q, is not a duration such as 30s, 5m or 2h", i+1, part)
 		}
-		if step < 0 || step > MaxTotal {
-			return nil, fmt.Errorf("retry schedule: wait %d, %s, is not between 0s and %s", i+1, step, MaxTotal)
-		}
 		schedule[i] = step
+	}
+	if err := Check(schedule); err != nil {
+		return nil, err
+	}
+	return schedule, nil
+}
+
+// Check returns an error unless schedule has at most 25 waits of together at most
+// 80 hours, none below 0.
+func Check(schedule []time.Duration) error {
+	if len(schedule) > MaxSteps {
+		return fmt.Errorf("retry schedule has %d waits, at most %d are allowed", len(schedule), MaxSteps)
+	}
+	var total time.Duration
+	for i, step := range schedule {
+		if step < 0 || step > MaxTotal {
+			return fmt.Errorf("retry schedule: wait %d, %s, is not between 0s and %s", i+1, step, MaxTotal)
+		}
 		total += step
 	}
 	if total > MaxTotal {
-		return nil, fmt.Errorf("retry schedule: it takes %s in all, at most %s are allowed", total, MaxTotal)
+		return fmt.Errorf("retry schedule: it takes %s in all, at most %s are allowed", total, MaxTotal)
 	}
-	return schedule, nil
+	return nil
 }
 
 // Next returns the wait after the spent-th attempt of a budget ended in r, and

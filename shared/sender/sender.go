@@ -45,7 +45,7 @@ type Config struct {
 	Policy safedial.Policy
 	// Sealer opens the secrets that it signs with, and the headers it sends along.
 	Sealer *seal.Sealer
-	// Timeout bounds an attempt; 0: DefaultTimeout.
+	// Timeout bounds an attempt where the endpoint sets no other; 0: DefaultTimeout.
 	Timeout time.Duration
 	Now     func() time.Time
 }
@@ -94,7 +94,7 @@ func (s *Sender) Send(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 		return webhook.Result{}, err
 	}
 	started := s.Now()
-	attempt, cancel := context.WithTimeout(ctx, s.Timeout)
+	attempt, cancel := context.WithTimeout(ctx, cmp.Or(endpoint.Terms.Timeout, s.Timeout))
 	defer cancel()
 	result := s.post(attempt, endpoint, e, unsealed, started)
 	result.Duration = s.Now().Sub(started)

@@ -19,10 +19,24 @@ type endpointDoc struct {
 	Reason      webhook.Reason        `json:"reason,omitempty"`
 	HeaderNames []string              `json:"header_names,omitempty"`
 	Headers     []byte                `json:"headers,omitempty"` // sealed
+	Channels    []webhook.Channel     `json:"channels,omitempty"`
+	Terms       termsDoc              `json:"terms,omitzero"`
+	Tags        []webhook.Tag         `json:"tags,omitempty"`
+	Metadata    map[string]string     `json:"metadata,omitempty"`
 	Scheme      webhook.Scheme        `json:"scheme"`
 	Secrets     []secretDoc           `json:"secrets,omitempty"`
 	CreatedAt   int64                 `json:"created"`
 	UpdatedAt   int64                 `json:"updated"`
+}
+
+// termsDoc holds times in milliseconds. A schedule that is missing is not the same
+// as an empty one.
+type termsDoc struct {
+	Timeout     int64   `json:"timeout,omitempty"`
+	Schedule    []int64 `json:"schedule,omitzero"`
+	RateCount   int     `json:"rate,omitempty"`
+	RateWindow  int64   `json:"window,omitempty"`
+	Concurrency int     `json:"concurrency,omitempty"`
 }
 
 type healthDoc struct {
@@ -66,8 +80,36 @@ func encodeEndpoint(e webhook.Endpoint) string {
 	}
 	return encode(endpointDoc{
 		URL: e.URL, Description: e.Description, EventTypes: e.EventTypes, State: e.State, Reason: e.DisabledReason,
-		HeaderNames: e.Headers.Names, Headers: e.Headers.Sealed, Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
+		HeaderNames: e.Headers.Names, Headers: e.Headers.Sealed,
+		Channels: e.Channels, Terms: encodeTerms(e.Terms), Tags: e.Tags, Metadata: e.Metadata, Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
 	})
+}
+
+func encodeTerms(t webhook.Terms) termsDoc {
+	doc := termsDoc{
+		Timeout: t.Timeout.Milliseconds(), RateCount: t.Rate.Count, RateWindow: t.Rate.Window.Milliseconds(), Concurrency: t.Concurrency,
+	}
+	if t.Schedule != nil {
+		doc.Schedule = []int64{}
+	}
+	for _, wait := range t.Schedule {
+		doc.Schedule = append(doc.Schedule, wait.Milliseconds())
+	}
+	return doc
+}
+
+func (doc termsDoc) decode() webhook.Terms {
+	t := webhook.Terms{
+		Timeout: time.Duration(doc.Timeout) * time.Millisecond, Concurrency: doc.Concurrency,
+		Rate: webhook.Rate{Count: doc.RateCount, Window: time.Duration(doc.RateWindow) * time.Millisecond},
+	}
+	if doc.Schedule != nil {
+		t.Schedule = []time.Duration{}
+	}
+	for _, wait := range doc.Schedule {
+		t.Schedule = append(t.Schedule, time.Duration(wait)*time.Millisecond)
+	}
+	return t
 }
 
 // decodeEndpoint adds what doc holds to e.
@@ -77,6 +119,7 @@ func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 		return webhook.Endpoint{}, fmt.Errorf("document of endpoint %s: %w: %w", e.ID, webhook.ErrUnreadable, err)
 	}
 	e.URL, e.Description, e.EventTypes = doc.URL, doc.Description, doc.EventTypes
+	e.Channels, e.Terms, e.Tags, e.Metadata = doc.Channels, doc.Terms.decode(), doc.Tags, doc.Metadata
 	e.State, e.DisabledReason, e.Scheme = doc.State, doc.Reason, doc.Scheme
 	e.CreatedAt, e.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)
 	e.Headers = webhook.SealedHeaders{Names: doc.HeaderNames, Sealed: doc.Headers}

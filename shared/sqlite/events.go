@@ -32,12 +32,12 @@ func putEvent(c *conn, e webhook.Event) error {
 		body = []byte{}
 	}
 	_, err := c.exec(`
-		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body, channels)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 		ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
-			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10`,
-		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinTargets(e.Targets),
-		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body)
+			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10, channels = ?11`,
+		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinNames(e.Targets),
+		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body, joinNames(e.Channels))
 	return err
 }
 
@@ -103,7 +103,7 @@ func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, p webhook.P
 const beyond = "\x7f"
 
 const (
-	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent"
+	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, channels"
 	listEvents   = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? ORDER BY ref DESC LIMIT ?"
 	oneEvent     = "SELECT " + eventColumns + ", body FROM events WHERE tenant = ? AND ref = ?"
 )
@@ -123,34 +123,34 @@ func event(c *conn, tenant webhook.TenantID, ref webhook.EventRef, now time.Time
 func scanEvent(row scanner, tenant webhook.TenantID, more ...any) (webhook.Event, error) {
 	e := webhook.Event{Tenant: tenant}
 	var timestamp, accepted, expires int64
-	var targets string
-	dest := append([]any{&e.Ref, &e.ID, &e.Type, &timestamp, &targets, &accepted, &expires, &e.Unsent}, more...)
+	var targets, channels string
+	dest := append([]any{&e.Ref, &e.ID, &e.Type, &timestamp, &targets, &accepted, &expires, &e.Unsent, &channels}, more...)
 	if err := row.Scan(dest...); err != nil {
 		return webhook.Event{}, err
 	}
 	e.Timestamp, e.AcceptedAt, e.ExpiresAt = instant(timestamp), instant(accepted), instant(expires)
-	e.Targets = splitTargets(targets)
+	e.Targets, e.Channels = splitNames[webhook.EndpointID](targets), splitNames[webhook.Channel](channels)
 	return e, nil
 }
 
-// Ids hold no commas.
+// Ids hold no commas, nor does what has their form.
 
-func joinTargets(targets []webhook.EndpointID) string {
-	parts := make([]string, len(targets))
-	for i, target := range targets {
-		parts[i] = string(target)
+func joinNames[T ~string](names []T) string {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = string(name)
 	}
 	return strings.Join(parts, ",")
 }
 
-func splitTargets(text string) []webhook.EndpointID {
+func splitNames[T ~string](text string) []T {
 	if text == "" {
 		return nil
 	}
 	parts := strings.Split(text, ",")
-	targets := make([]webhook.EndpointID, len(parts))
+	names := make([]T, len(parts))
 	for i, part := range parts {
-		targets[i] = webhook.EndpointID(part)
+		names[i] = T(part)
 	}
-	return targets
+	return names
 }

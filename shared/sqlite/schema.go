@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3, schema4}
+var migrations = []string{schema1, schema2, schema3, schema4, schema5}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -115,6 +115,17 @@ CREATE INDEX messages_visible ON messages (visible_at) WHERE own = 0;
 CREATE INDEX messages_own ON messages (lane, visible_at) WHERE own = 1;
 
 CREATE INDEX deliveries_parked ON deliveries (tenant, endpoint, held_until) WHERE state = 'parked';
+`
+
+// schema5 adds the labels of events, and the turns of endpoints with a rate limit.
+const schema5 = `
+ALTER TABLE events ADD COLUMN channels TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE turns (
+	tenant TEXT NOT NULL, endpoint TEXT NOT NULL, rate TEXT NOT NULL, next INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+	PRIMARY KEY (tenant, endpoint, rate)
+) WITHOUT ROWID;
+CREATE INDEX turns_expiry ON turns (expires_at);
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

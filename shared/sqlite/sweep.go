@@ -14,6 +14,7 @@ var sweepQueries = []string{
 	`DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM claims WHERE (tenant, key) IN (SELECT tenant, key FROM claims WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+	`DELETE FROM turns WHERE (tenant, endpoint, rate) IN (SELECT tenant, endpoint, rate FROM turns WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM keys WHERE (tenant, id) IN (SELECT tenant, id FROM keys WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM jobs WHERE (tenant, id) IN (SELECT tenant, id FROM jobs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,

@@ -79,7 +79,7 @@ var heldRules = []rule{
 		var want []webhook.DeliveryKey
 		for i := range 6 {
 			e := s.event(time.Minute, "ep")
-			d := webhook.NewDelivery(e, "ep").Park(base.Add(time.Duration(i)*time.Second), s.clock.Now())
+			d := webhook.NewDelivery(e, "ep").Park(base.Add(time.Duration(i)*time.Second), s.clock.Now(), webhook.NextBreaker)
 			s.save(d)
 			if i < 4 {
 				want = append(want, d.DeliveryKey)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
@@ -35,7 +36,8 @@ type HeldStore interface {
 
 // Release sends messages for the deliveries that fall due before the next call.
 // For an endpoint whose breaker is open it sends one, as a probe, and puts the
-// others off; for one that has come back it keeps to Rate. The message is sent
+// others off; for one that is paused it puts off all; for one that has come back it
+// keeps to Rate, or to the endpoint's own. The message is sent
 // before the row is changed: a crash between the two sends it twice.
 func (s Sweeper) Release(ctx context.Context) (sent int, err error) {
 	r := release{
@@ -96,7 +98,7 @@ func (r *release) page(ctx context.Context, held []webhook.Delivery) (sent int, 
 		}
 		r.seen[d.DeliveryKey] = true
 		r.oldest = max(r.oldest, r.now.Sub(d.HeldUntil))
-		delay, send, err := r.decide(ctx, d)
+		delay, send, cause, err := r.decide(ctx, d)
 		if err != nil {
 			return 0, true, err
 		}
@@ -104,7 +106,7 @@ func (r *release) page(ctx context.Context, held []webhook.Delivery) (sent int, 
 			messages = append(messages, Delayed{d.DeliveryKey, delay})
 			rows = append(rows, d.Hold(r.now.Add(delay+webhook.ResendAfter)))
 		} else {
-			rows = append(rows, d.Park(r.now.Add(delay), r.now))
+			rows = append(rows, d.Park(r.now.Add(delay), r.now, cause))
 		}
 	}
 	if len(messages) > 0 {
@@ -116,36 +118,56 @@ func (r *release) page(ctx context.Context, held []webhook.Delivery) (sent int, 
 }
 
 // decide says whether a message is sent for d, and after which delay; otherwise
-// the delay is for how long d is put off.
-func (r *release) decide(ctx context.Context, d webhook.Delivery) (delay time.Duration, send bool, err error) {
+// the delay is for how long d is put off, and cause is why.
+func (r *release) decide(ctx context.Context, d webhook.Delivery) (delay time.Duration, send bool, cause webhook.NextCause, err error) {
 	endpoint, err := r.endpoint(ctx, d)
 	if err != nil {
-		return 0, false, err
+		return 0, false, "", err
 	}
 	due := max(0, d.HeldUntil.Sub(r.now))
 	if d.State == webhook.Dead {
-		return due, true, nil // the message is for the dead-letter queue
+		return due, true, "", nil // the message is for the dead-letter queue
 	}
-	over := !d.ParkedAt.IsZero() && r.now.Sub(d.ParkedAt) > r.Lifetime
-	if endpoint.State != webhook.EndpointEnabled || over {
-		return due, true, nil // the dispatcher ends it
+	over := d.State == webhook.Parked && r.now.After(d.HoldEnds(breaker.LifetimeOf(endpoint.Endpoint, r.Lifetime)))
+	if endpoint.State != webhook.EndpointEnabled && endpoint.State != webhook.EndpointPaused || over {
+		return due, true, "", nil // the dispatcher ends it
+	}
+	if endpoint.State == webhook.EndpointPaused {
+		since := d.ParkedAt
+		if since.IsZero() {
+			since = r.now
+		}
+		return max(r.Breaker.Look(since, r.now), r.Interval), false, webhook.NextPaused, nil
 	}
 	endpoint.sent++
 	if health := endpoint.Health; health.Open() {
 		if probe := max(due, health.OpenUntil.Sub(r.now)); endpoint.sent == 1 && probe <= r.Interval {
-			return probe, true, nil
+			return probe, true, "", nil
 		}
 		wait := max(r.Breaker.Wait(health, r.now), r.Interval)
 		if endpoint.sent > candidates {
 			wait = max(wait, r.PutOff)
 		}
-		return wait, false, nil
+		return wait, false, webhook.NextBreaker, nil
 	}
-	turn := time.Duration(float64(endpoint.sent-1) / r.Rate * float64(time.Second))
+	turn, cause := r.turn(endpoint, d)
 	if turn > r.Interval {
-		return turn, false, nil
+		return turn, false, cause, nil
 	}
-	return max(due, turn), true, nil
+	return max(due, turn), true, "", nil
+}
+
+// turn is when d's turn comes among the endpoint's, by its own rate or Rate, and
+// why it has to wait so long.
+func (r *release) turn(endpoint *released, d webhook.Delivery) (after time.Duration, cause webhook.NextCause) {
+	if rate := endpoint.Terms.Rate; rate != (webhook.Rate{}) {
+		return time.Duration(endpoint.sent-1) * rate.Spacing(), webhook.NextRateLimit
+	}
+	cause = webhook.NextBreaker
+	if d.State == webhook.Parked {
+		cause = d.NextCause
+	}
+	return time.Duration(float64(endpoint.sent-1) / r.Rate * float64(time.Second)), cause
 }
 
 // endpoint returns the delivery's endpoint, read once; one that is gone is not enabled.

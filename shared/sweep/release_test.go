@@ -143,7 +143,7 @@ func TestRelease(t *testing.T) {
 	rule("WhatWasOnHoldForTooLongIsSentToBeGivenUp", func(w *world) {
 		w.endpoint("a", down(w, time.Hour))
 		e := w.event("a", time.Minute)
-		d := webhook.NewDelivery(e, "e").Park(w.now, w.now.Add(-73*time.Hour))
+		d := webhook.NewDelivery(e, "e").Park(w.now, w.now.Add(-73*time.Hour), webhook.NextBreaker)
 		w.must(w.store.SaveDelivery(w.t.Context(), d))
 		w.release(1)
 		w.wantSent(e)

@@ -44,8 +44,8 @@ const (
 	Queued State = "queued"
 	// Retrying: an attempt failed and another is scheduled.
 	Retrying State = "retrying"
-	// Parked: on hold, because the endpoint keeps failing and its breaker is open.
-	// It waits in the store, uses up no attempts, and goes on once a probe succeeds.
+	// Parked: on hold, for a reason that NextCause names: the endpoint keeps failing,
+	// is paused, or takes no more at the moment. It uses up no attempts.
 	Parked State = "parked"
 	// Delivered: the endpoint answered 2xx. A later manual attempt does not change it.
 	Delivered State = "delivered"
@@ -77,6 +77,14 @@ const (
 	NextRecover NextCause = "recover"
 	// NextReplay: a job made the delivery.
 	NextReplay NextCause = "replay"
+	// NextPaused: the endpoint is paused; it is looked at again then.
+	NextPaused NextCause = "paused"
+	// NextTurn: the delivery's turn by the endpoint's rate limit, which is its own.
+	NextTurn NextCause = "turn"
+	// NextRateLimit: so many wait for their turns that it has none yet; it asks again then.
+	NextRateLimit NextCause = "rate_limit"
+	// NextConcurrency: as many attempts are under way as the endpoint takes at once.
+	NextConcurrency NextCause = "concurrency"
 )
 
 // Delivery is the obligation to bring one event to one endpoint.
@@ -101,7 +109,8 @@ type Delivery struct {
 	// none carries it: the store does. Zero while a message carries it.
 	HeldUntil time.Time
 	// ParkedAt is when the delivery was first parked since it was accepted,
-	// redriven or delivered.
+	// redriven or delivered, or since it was last parked for another reason than a
+	// failing endpoint.
 	ParkedAt time.Time
 	// DiedAt is when the delivery was last given up. A message sent to the queue
 	// after it is a redrive.
@@ -120,6 +129,22 @@ type Delivery struct {
 // ResendAfter is after how long the store sends another message for a delivery
 // it carries, should the one before be lost with everything that knew of it.
 const ResendAfter = 15 * time.Minute
+
+// KeptAfterHold is how long before its event expires a delivery is given up at the
+// latest that waits for another reason than a failing endpoint: 4 days in the
+// delivery queue, 14 in the dead-letter queue, and a schedule after a redrive.
+const KeptAfterHold = 22 * 24 * time.Hour
+
+// HoldEnds is when a parked delivery is given up: lifetime after it was parked.
+// One that the endpoint's owner keeps waiting may wait for longer, as long as its
+// event is kept for what may follow.
+func (d Delivery) HoldEnds(lifetime time.Duration) time.Time {
+	ends := d.ParkedAt.Add(lifetime)
+	if last := d.ExpiresAt.Add(-KeptAfterHold); d.NextCause != NextBreaker && last.After(ends) {
+		return last
+	}
+	return ends
+}
 
 // NewDelivery returns the queued delivery of e to one of its targets.
 func NewDelivery(e Event, target EndpointID) Delivery {

@@ -1,6 +1,9 @@
 package webhook
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // EndpointID names an endpoint within its tenant; chosen by the caller or
 // "ep_" and a ULID.
@@ -16,7 +19,13 @@ const (
 	// EndpointDisabled: no event matches, and deliveries under way end dead,
 	// with reason endpoint_disabled, to be redriven once it is enabled again.
 	EndpointDisabled EndpointState = "disabled"
+	// EndpointPaused: matching events are accepted, and their deliveries wait in
+	// the store until it is enabled again.
+	EndpointPaused EndpointState = "paused"
 )
+
+// EndpointStates lists every state of an endpoint.
+var EndpointStates = []EndpointState{EndpointEnabled, EndpointDisabled, EndpointPaused}
 
 // Signature schemes of Standard Webhooks 1.0.0.
 const (
@@ -37,13 +46,20 @@ type Endpoint struct {
 	Description string
 	// EventTypes selects the events it receives; empty means all.
 	EventTypes []Pattern
-	State      EndpointState
+	// Channels: only events with one of them match; empty means all events.
+	Channels []Channel
+	State    EndpointState
 	// DisabledReason says why State is disabled: ReasonManual or the reason
 	// code of the answer that disabled it.
 	DisabledReason Reason
 	Scheme         Scheme
 	// Headers are sent with each delivery.
 	Headers SealedHeaders
+	// Terms are how it wants to be delivered to.
+	Terms Terms
+	// Tags and Metadata are the owner's own notes; they mean nothing to the relay.
+	Tags     []Tag
+	Metadata map[string]string
 	// Secrets sign each delivery, newest first; all that have not expired are used.
 	Secrets   []Secret
 	CreatedAt time.Time
@@ -54,9 +70,15 @@ type Endpoint struct {
 	Health Health
 }
 
-// Wants reports whether an event of type t goes to the endpoint.
-func (e Endpoint) Wants(t EventType) bool {
-	return e.State == EndpointEnabled && Selects(e.EventTypes, t)
+// Wants reports whether an event of type t, labelled with channels, goes to the endpoint.
+func (e Endpoint) Wants(t EventType, channels []Channel) bool {
+	if e.State != EndpointEnabled && e.State != EndpointPaused {
+		return false
+	}
+	if len(e.Channels) > 0 && !slices.ContainsFunc(channels, func(c Channel) bool { return slices.Contains(e.Channels, c) }) {
+		return false
+	}
+	return Selects(e.EventTypes, t)
 }
 
 // MaxEndpoints bounds a tenant's endpoints. An event's row names those it goes

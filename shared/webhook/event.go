@@ -26,6 +26,7 @@ type Event struct {
 	Ref       EventRef
 	ID        EventID
 	Type      EventType
+	Channels  []Channel
 	Timestamp time.Time
 	// Body is what is posted to every endpoint: built once, identical on each attempt.
 	Body []byte

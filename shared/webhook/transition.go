@@ -20,6 +20,9 @@ func (d Delivery) Succeed(a Attempt) Delivery {
 // Retry records a failed attempt after which another is due at next.
 func (d Delivery) Retry(a Attempt, next time.Time, cause NextCause) Delivery {
 	d = d.record(a)
+	if d.State == Parked && d.NextCause != NextBreaker {
+		d.ParkedAt = time.Time{}
+	}
 	d.State, d.Reason = Retrying, ""
 	d.NextAttemptAt, d.NextCause, d.HeldUntil = next, cause, time.Time{}
 	return d
@@ -80,13 +83,15 @@ func (d Delivery) Replay(due, now time.Time) Delivery {
 	return d.Hold(due)
 }
 
-// Park puts the delivery on hold at now, to be looked at again at until.
-func (d Delivery) Park(until, now time.Time) Delivery {
-	if d.ParkedAt.IsZero() {
+// Park puts the delivery on hold at now, to be looked at again at until, because
+// of cause. What the endpoint's owner made it wait does not count as time that the
+// endpoint failed.
+func (d Delivery) Park(until, now time.Time, cause NextCause) Delivery {
+	if d.ParkedAt.IsZero() || d.State == Parked && d.NextCause != NextBreaker && cause == NextBreaker {
 		d.ParkedAt = now
 	}
 	d.State, d.Reason = Parked, ""
-	d.NextAttemptAt, d.NextCause = until, NextBreaker
+	d.NextAttemptAt, d.NextCause = until, cause
 	d.UpdatedAt = now
 	return d.Hold(until)
 }

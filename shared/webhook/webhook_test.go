@@ -120,7 +120,7 @@ func TestAttemptsStayConsistent(t *testing.T) {
 			case 4:
 				d = d.Die(webhook.ReasonEndpointDisabled, now)
 			case 6:
-				d = d.Park(now.Add(time.Minute), now)
+				d = d.Park(now.Add(time.Minute), now, webhook.NextBreaker)
 			case 5:
 				if d = d.Reopen(); d.Spent() != 0 {
 					t.Fatal("a reopened delivery has spent attempts")
