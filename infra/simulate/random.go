@@ -49,7 +49,8 @@ func Random(seed uint64) (Config, func(w *World)) {
 		if heard.IntN(3) == 0 {
 			w.Operator(pick(heard, nil, nil, []Answer{{Status: http.StatusInternalServerError}, {Status: http.StatusOK}}, []Answer{{Status: http.StatusInternalServerError}}))
 		}
-		populate(w, r)
+		limits := pick(heard, Endpoint{}, Endpoint{}, Endpoint{Rate: webhook.Rate{Count: 1, Window: 10 * time.Second}}, Endpoint{Concurrency: 1})
+		populate(w, r, limits)
 		if heard.IntN(3) == 0 {
 			var all []Intent
 			for range 2 + heard.IntN(4) {
@@ -60,6 +61,11 @@ func Random(seed uint64) (Config, func(w *World)) {
 			}
 			w.SendAll(time.Duration(heard.Int64N(int64(time.Hour))), all...)
 		}
+		if heard.IntN(4) == 0 {
+			at := time.Duration(heard.Int64N(int64(time.Hour)))
+			w.SetState(at, "acme", "shop", webhook.EndpointPaused)
+			w.SetState(at+time.Duration(heard.Int64N(int64(time.Hour))), "acme", "shop", webhook.EndpointEnabled)
+		}
 	}
 }
 
@@ -67,8 +73,8 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 var eventTypes = []webhook.EventType{"order.placed", "order.paid", "user.created"}
 
-// populate fills a world by r.
-func populate(w *World, r *rand.Rand) {
+// populate fills a world by r, with endpoints that set these limits.
+func populate(w *World, r *rand.Rand, limits Endpoint) {
 	moment := func() time.Duration {
 		return time.Duration(r.Int64N(int64(pick(r, time.Second, time.Minute, w.config.Active/2))))
 	}
@@ -79,7 +85,7 @@ func populate(w *World, r *rand.Rand) {
 		w.Tenant(tenant)
 		// Both tenants use the same ids.
 		for _, id := range []webhook.EndpointID{"shop", "mail", "crm"}[:1+r.IntN(3)] {
-			e := Endpoint{Tenant: tenant, ID: id, Script: script(r)}
+			e := Endpoint{Tenant: tenant, ID: id, Script: script(r), Rate: limits.Rate, Concurrency: limits.Concurrency}
 			e.Types = pick(r, nil, nil, []webhook.Pattern{"order.*"}, []webhook.Pattern{"user.created", "order.paid"})
 			if r.IntN(10) == 0 {
 				e.Scheme = webhook.SchemeEd25519

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -11,6 +12,7 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/replay"
+	"webhookrelay/shared/retry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -23,8 +25,14 @@ type document struct {
 			MaxItems  int      `yaml:"maxItems"`
 			MaxProps  int      `yaml:"maxProperties"`
 			Pattern   string   `yaml:"pattern"`
-			Maximum   int      `yaml:"maximum"`
 			Default   int      `yaml:"default"`
+			Maximum   int      `yaml:"maximum"`
+			Items     struct {
+				Maximum int `yaml:"maximum"`
+			} `yaml:"items"`
+			Properties map[string]struct {
+				Maximum int `yaml:"maximum"`
+			} `yaml:"properties"`
 		} `yaml:"schemas"`
 		Parameters map[string]struct {
 			Schema struct {
@@ -194,6 +202,16 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 		"EventType":     {schemas["EventType"].MaxLength, webhook.MaxEventTypeLength},
 		"Patterns":      {schemas["Patterns"].MaxItems, webhook.MaxPatterns},
 		"Headers":       {schemas["Headers"].MaxProps, webhook.MaxHeaders},
+		"EventChannels": {schemas["EventChannels"].MaxItems, webhook.MaxEventChannels},
+		"Channels":      {schemas["EndpointChannels"].MaxItems, webhook.MaxEndpointChannels},
+		"Tags":          {schemas["Tags"].MaxItems, webhook.MaxTags},
+		"Metadata":      {schemas["Metadata"].MaxProps, webhook.MaxMetadata},
+		"Timeout":       {schemas["TimeoutSeconds"].Maximum, int(webhook.MaxTimeout / time.Second)},
+		"Schedule":      {schemas["OwnSchedule"].MaxItems, retry.MaxSteps},
+		"Schedule.wait": {schemas["OwnSchedule"].Items.Maximum, int(retry.MaxTotal / time.Second)},
+		"Rate.count":    {schemas["RateLimit"].Properties["count"].Maximum, webhook.MaxRateCount},
+		"Rate.seconds":  {schemas["RateLimit"].Properties["seconds"].Maximum, int(webhook.MaxRateWindow / time.Second)},
+		"Concurrency":   {schemas["MaxConcurrency"].Maximum, webhook.MaxConcurrency},
 		"KeyName":       {schemas["KeyName"].MaxLength, webhook.MaxNameLength},
 		"Rate.maximum":  {schemas["Rate"].Maximum, replay.MaxJobRate},
 		"Rate.default":  {schemas["Rate"].Default, replay.DefaultJobRate},
@@ -210,6 +228,13 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 	}
 	if diff := cmp.Diff(schemas["State"].Enum, states); diff != "" {
 		t.Errorf("states documented (-) and known (+): %s", diff)
+	}
+	var endpointStates []string
+	for _, state := range webhook.EndpointStates {
+		endpointStates = append(endpointStates, string(state))
+	}
+	if diff := cmp.Diff(schemas["EndpointState"].Enum, endpointStates); diff != "" {
+		t.Errorf("states of endpoints documented (-) and known (+): %s", diff)
 	}
 	var scopes []string
 	for _, scope := range keyring.TenantScopes {

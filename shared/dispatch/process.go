@@ -313,9 +313,12 @@ func (d *Dispatcher) advance(ctx context.Context, j *job, delivery webhook.Deliv
 	}
 	due := attempt.At.Add(attempt.Duration + wait)
 	next := delivery.Retry(attempt, due, cause)
+	// A message has receives for the attempts of the operator's schedule. Those
+	// beyond them, of an endpoint's own, get messages of their own.
+	beyond := delivery.Spent() >= len(d.Policy.Schedule)
 	// What the store carries it goes on to carry: this message may be a duplicate
 	// of one that another consumer has deleted.
-	if wait > LongestHide || !delivery.HeldUntil.IsZero() {
+	if wait > LongestHide || beyond || !delivery.HeldUntil.IsZero() {
 		return next.Hold(due), done
 	}
 	if j.Once {

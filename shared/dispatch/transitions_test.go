@@ -180,7 +180,7 @@ func (s situation) row(e webhook.Event, state string) *webhook.Delivery {
 		if s.tooLong {
 			since = now.Add(-4 * 24 * time.Hour)
 		}
-		d = d.Park(now.Add(-time.Second), since)
+		d = d.Park(now.Add(-time.Second), since, webhook.NextBreaker)
 	case "delivered":
 		d = d.Succeed(webhook.Attempt{At: now.Add(-time.Hour)})
 	case "cancelled":

@@ -195,11 +195,14 @@ type script struct {
 	made    int
 	// fails: the relay itself cannot send.
 	fails error
-	// during runs inside each post.
-	during func()
+	// during runs inside each post, open too, with other posts beside it.
+	during, open func()
 }
 
 func (s *script) Send(context.Context, webhook.Endpoint, webhook.Event) (webhook.Result, error) {
+	if s.open != nil {
+		s.open()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fails != nil {
@@ -238,11 +241,14 @@ func status(code int) webhook.Result {
 
 // listener is an operator who hears everything, or whom nothing reaches.
 type listener struct {
+	mu    sync.Mutex
 	heard []string
 	deaf  error
 }
 
 func (l *listener) note(format string, args ...any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.deaf == nil {
 		l.heard = append(l.heard, fmt.Sprintf(format, args...))
 	}
@@ -273,6 +279,8 @@ type faults struct {
 	load, saveBefore, saveAfter error
 	// spoiled is the event one of whose rows cannot be read.
 	spoiled webhook.EventRef
+	// saved is told of every row that was saved.
+	saved func(webhook.Delivery)
 }
 
 func (f *faults) Load(ctx context.Context, lookups []dispatch.Lookup) ([]dispatch.Loaded, error) {
@@ -294,6 +302,9 @@ func (f *faults) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
 	}
 	if err := f.Store.SaveDelivery(ctx, d); err != nil {
 		return err
+	}
+	if f.saved != nil {
+		f.saved(d)
 	}
 	return f.saveAfter
 }

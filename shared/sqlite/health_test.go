@@ -23,7 +23,7 @@ func TestWhatWaitsForAnEndpointFallsDueOnceItIsBack(t *testing.T) {
 		must(t, s.SaveDelivery(ctx, change(webhook.NewDelivery(newEvent(now, endpoint), endpoint))))
 	}
 	const parked = 2*sweepChunk + 1
-	wait := func(d webhook.Delivery) webhook.Delivery { return d.Park(now.Add(time.Minute), now) }
+	wait := func(d webhook.Delivery) webhook.Delivery { return d.Park(now.Add(time.Minute), now, webhook.NextBreaker) }
 	for range parked {
 		save("back", wait)
 	}

@@ -137,7 +137,7 @@ func TestADamagedRowSpoilsItsOwnDeliveryOnly(t *testing.T) {
 	var lookups []dispatch.Lookup
 	for range 2 {
 		e := newEvent(now, "ep")
-		d := webhook.NewDelivery(e, "ep").Park(now, now)
+		d := webhook.NewDelivery(e, "ep").Park(now, now, webhook.NextBreaker)
 		must(t, s.PutEvents(t.Context(), []webhook.Event{e}))
 		must(t, s.SaveDelivery(t.Context(), d))
 		lookups = append(lookups, dispatch.Lookup{DeliveryKey: d.DeliveryKey})

@@ -22,6 +22,21 @@ var endpointRules = []rule{
 		}))
 	}},
 
+	{"AScheduleWithoutRetriesIsNotTheRelaysOwn", func(t *testing.T, s *bench) {
+		e := s.create(s.endpoint("ep"))
+		for _, schedule := range [][]time.Duration{{}, nil} {
+			e.Terms.Schedule = schedule
+			if err := s.UpdateEndpoint(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			e.Rev++
+			got, err := s.Endpoint(t.Context(), s.tenant, e.ID)
+			if err != nil || (got.Terms.Schedule == nil) != (schedule == nil) || len(got.Terms.Schedule) > 0 {
+				t.Errorf("stored %#v, got %#v, %v", schedule, got.Terms.Schedule, err)
+			}
+		}
+	}},
+
 	{"AnAbsentEndpointIsNotFound", func(t *testing.T, s *bench) {
 		if _, err := s.Endpoint(t.Context(), s.tenant, "ep"); !errors.Is(err, webhook.ErrNotFound) {
 			t.Errorf("got error %v, want ErrNotFound", err)

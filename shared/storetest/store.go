@@ -48,7 +48,7 @@ type OpenStore func(t *testing.T, now func() time.Time) StoreUnderTest
 
 // Store runs the rules for stores.
 func Store(t *testing.T, open OpenStore) {
-	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, keyRules, auditRules, jobRules) {
+	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, turnRules, keyRules, auditRules, jobRules) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
@@ -113,7 +113,7 @@ func (s *bench) event(age time.Duration, targets ...webhook.EndpointID) webhook.
 	at := s.clock.Now().Add(-age)
 	ref := id.NewSource().EventRef(at)
 	return webhook.Event{
-		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Timestamp: at.Add(-1234 * time.Millisecond),
+		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Channels: []webhook.Channel{"eu", "b-2"}, Timestamp: at.Add(-1234 * time.Millisecond),
 		Body: []byte(`{"type":"invoice.paid"}`), Targets: targets, AcceptedAt: at.Add(7 * time.Millisecond),
 		ExpiresAt: at.Truncate(time.Second).Add(retention),
 	}
@@ -134,7 +134,12 @@ func (s *bench) endpoint(name webhook.EndpointID) webhook.Endpoint {
 	return webhook.Endpoint{
 		Tenant: s.tenant, ID: name, URL: "https://example.com/hooks?a=1&b=<2>", Description: "Größe \"M\"",
 		EventTypes: []webhook.Pattern{"invoice.*", "user.created"}, State: webhook.EndpointEnabled, Scheme: webhook.SchemeHMAC,
-		Headers: webhook.SealedHeaders{Names: []string{"Authorization", "X-Api_Key.1|~"}, Sealed: []byte("\x01\xffsealed\x00")},
+		Headers:  webhook.SealedHeaders{Names: []string{"Authorization", "X-Api_Key.1|~"}, Sealed: []byte("\x01\xffsealed\x00")},
+		Channels: []webhook.Channel{"eu", "project_1"}, Tags: []webhook.Tag{"beta"}, Metadata: map[string]string{"owner": "Zoë, \"QA\"", "empty": ""},
+		Terms: webhook.Terms{
+			Timeout: 7 * time.Second, Schedule: []time.Duration{0, 5 * time.Second, 10 * time.Hour},
+			Rate: webhook.Rate{Count: 10, Window: time.Minute}, Concurrency: 3,
+		},
 		Secrets: []webhook.Secret{
 			{Sealed: []byte("\x01\x00new"), CreatedAt: now.Add(-time.Hour).Add(5 * time.Millisecond)},
 			{Sealed: []byte("\xffold\x00"), CreatedAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(24*time.Hour + 3*time.Millisecond)},

@@ -22,6 +22,15 @@ func (w *world) endpoint(tenant webhook.TenantID, h webhook.Health) {
 	}
 }
 
+// change changes the endpoint of w's events.
+func (w *world) change(tenant webhook.TenantID, f func(e *webhook.Endpoint)) {
+	w.t.Helper()
+	e, err := w.store.Endpoint(w.t.Context(), tenant, "e")
+	w.must(err)
+	f(&e)
+	w.must(w.store.UpdateEndpoint(w.t.Context(), e))
+}
+
 // hold stores an event whose delivery waits until then.
 func (w *world) hold(tenant webhook.TenantID, until time.Time) webhook.Event {
 	w.t.Helper()
@@ -124,6 +133,46 @@ func TestRelease(t *testing.T) {
 		w.release(121) // two a second for a minute, and the first at once
 		for i, delay := range w.sent.delays {
 			if want := time.Duration(i) * time.Second / 2; delay != want {
+				w.t.Fatalf("message %d after %s, want %s", i, delay, want)
+			}
+		}
+	})
+	rule("APausedEndpointGetsNothingAndAllIsPutOff", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		w.change("a", func(e *webhook.Endpoint) { e.State = webhook.EndpointPaused })
+		held := w.hold("a", w.now)
+		w.release(0)
+		if d := w.row(held); d.State != webhook.Parked || d.NextCause != webhook.NextPaused || d.HeldUntil.Before(w.now.Add(time.Minute)) {
+			w.t.Fatalf("%s because of %s until %s", d.State, d.NextCause, d.HeldUntil)
+		}
+		w.now = w.now.Add(20 * time.Hour)
+		w.release(0)
+		if d := w.row(held); d.HeldUntil.Sub(w.now) > 10*time.Minute {
+			w.t.Fatalf("looked at again after %s", d.HeldUntil.Sub(w.now))
+		}
+		w.change("a", func(e *webhook.Endpoint) { e.State = webhook.EndpointEnabled })
+		w.now = w.now.Add(10 * time.Minute)
+		w.release(1)
+		w.wantSent(held)
+	})
+	rule("WhatAPausedEndpointKeptForTooLongIsSentToBeGivenUp", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		w.change("a", func(e *webhook.Endpoint) { e.State = webhook.EndpointPaused })
+		e := w.hold("a", w.now)
+		w.release(0)
+		w.now = e.ExpiresAt.Add(-webhook.KeptAfterHold + time.Minute)
+		w.release(1)
+		w.wantSent(e)
+	})
+	rule("AnEndpointsOwnRateIsKept", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		w.change("a", func(e *webhook.Endpoint) { e.Terms.Rate = webhook.Rate{Count: 10, Window: time.Minute} })
+		for range 30 {
+			w.hold("a", w.now)
+		}
+		w.release(11) // one every six seconds, and the first at once
+		for i, delay := range w.sent.delays {
+			if want := time.Duration(i) * 6 * time.Second; delay != want {
 				w.t.Fatalf("message %d after %s, want %s", i, delay, want)
 			}
 		}
