@@ -29,7 +29,8 @@ type situation struct {
 	// message is "carrying", "once" (asked for by hand), "late" (the answer comes
 	// when another consumer has brought the delivery to from) or "sweeper".
 	message  string
-	endpoint string // "", "disabled" or "deleted"
+	endpoint string // "", "disabled", "deleted" or "paused"
+	turn     string // by the endpoint's rate limit: "" (there is none), "later" or "none yet"
 	breaker  string // "", "open" or "probe due"
 	answer   string // "2xx", "410", "told to stop", "cut short", "not sent", "failed", "slow down" or "retry after"
 	// last: the schedule has no wait left; early: the attempt is not due; tooLong:
@@ -52,6 +53,8 @@ func (s situation) event() string {
 		return "endpoint " + s.endpoint
 	case s.breaker == "open" && byMessage:
 		return "breaker open"
+	case s.turn != "" && byMessage:
+		return "turn " + s.turn
 	case s.beyond:
 		return "beyond the rate"
 	case slices.Contains([]string{"2xx", "410", "told to stop", "cut short", "not sent"}, s.answer):
@@ -84,11 +87,15 @@ func situations() (all []situation) {
 			if message == "once" && from == "redriven" {
 				continue
 			}
-			for _, endpoint := range []string{"", "disabled", "deleted"} {
+			for _, endpoint := range []string{"", "disabled", "deleted", "paused"} {
 				for _, breaker := range []string{"", "open", "probe due"} {
 					s := situation{from: from, message: message, endpoint: endpoint, breaker: breaker}
 					add(s)
 					if message == "carrying" {
+						for _, s.turn = range []string{"later", "none yet"} {
+							add(s)
+						}
+						s.turn = ""
 						s.early = from == "retrying"
 						s.tooLong = from == "parked"
 						add(s)
@@ -101,7 +108,7 @@ func situations() (all []situation) {
 		add(situation{from: from, message: "late"})
 	}
 	for _, from := range []string{"retrying", "parked", "dead"} {
-		for _, s := range []situation{{}, {endpoint: "disabled"}, {endpoint: "deleted"}, {breaker: "open"}, {beyond: true}, {tooLong: from == "parked"}} {
+		for _, s := range []situation{{}, {endpoint: "disabled"}, {endpoint: "deleted"}, {endpoint: "paused"}, {breaker: "open"}, {beyond: true}, {tooLong: from == "parked"}} {
 			s.from, s.message, s.answer = from, "sweeper", "2xx"
 			all = append(all, s)
 		}
@@ -116,6 +123,11 @@ type memory struct {
 	endpoint *webhook.Endpoint
 	row      *webhook.Delivery
 	sent     int
+	turn     string
+}
+
+func (m *memory) TakeTurn(context.Context, webhook.TenantID, webhook.EndpointID, webhook.Rate, time.Time) (time.Time, bool, error) {
+	return now.Add(time.Minute), m.turn == "later", nil
 }
 
 func (m *memory) Load(_ context.Context, lookups []dispatch.Lookup) ([]dispatch.Loaded, error) {
@@ -206,8 +218,11 @@ func (s situation) live(t *testing.T) (to, because string) {
 	m.row = s.row(m.event, s.from)
 	if s.endpoint != "deleted" {
 		m.endpoint = &webhook.Endpoint{Tenant: tenant, ID: endpoint, State: webhook.EndpointEnabled}
-		if s.endpoint == "disabled" {
-			m.endpoint.State = webhook.EndpointDisabled
+		if s.endpoint != "" {
+			m.endpoint.State = webhook.EndpointState(s.endpoint)
+		}
+		if m.turn = s.turn; s.turn != "" {
+			m.endpoint.Terms.Rate = webhook.Rate{Count: 1, Window: time.Minute}
 		}
 		switch s.breaker {
 		case "open":

@@ -17,6 +17,7 @@ const (
 	jobEndpoint = "e"
 	jobSince    = "si"
 	jobUntil    = "un"
+	jobChannels = "ch" // joined by commas, as types are
 	jobTypes    = "et" // patterns, joined by commas, which they cannot hold
 	jobRate     = "ra"
 	jobState    = "s"
@@ -144,6 +145,7 @@ func encodeJob(j replay.Job) item {
 	row.setTime(jobSince, j.Since)
 	row.setTime(jobUntil, j.Until)
 	row.setStr(jobTypes, joinStrings(j.EventTypes))
+	row.setStr(jobChannels, joinStrings(j.Channels))
 	row.setNum(jobRate, int64(j.Rate))
 	row.setStr(jobState, string(j.State))
 	row.setStr(jobReason, string(j.Reason))
@@ -167,6 +169,7 @@ func decodeJob(row item) replay.Job {
 		Endpoint:   webhook.EndpointID(row.str(jobEndpoint)),
 		Since:      row.time(jobSince),
 		Until:      row.time(jobUntil),
+		Channels:   splitStrings[webhook.Channel](row.str(jobChannels)),
 		EventTypes: splitStrings[webhook.Pattern](row.str(jobTypes)),
 		Rate:       int(row.num(jobRate)),
 		State:      replay.JobState(row.str(jobState)),

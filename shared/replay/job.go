@@ -63,6 +63,9 @@ type Job struct {
 	Since, Until time.Time
 	// EventTypes narrows the events; empty means all.
 	EventTypes []webhook.Pattern
+	// Channels narrows the events of a replay to those that the endpoint selects;
+	// empty means all.
+	Channels []webhook.Channel
 	// Rate is how many deliveries a second are put back to work.
 	Rate  int
 	State JobState
@@ -123,9 +126,11 @@ func (j Job) find(ctx context.Context, past Past, limit int) ([]webhook.Delivery
 	switch j.Kind {
 	case Replay:
 		events, next, err := past.EventsWithoutDelivery(ctx, j.Tenant, f, p)
-		found := make([]webhook.Delivery, len(events))
-		for i, e := range events {
-			found[i] = webhook.NewDelivery(e, j.Endpoint)
+		var found []webhook.Delivery
+		for _, e := range events {
+			if webhook.OnOneOf(j.Channels, e.Channels) {
+				found = append(found, webhook.NewDelivery(e, j.Endpoint))
+			}
 		}
 		return found, next, err
 	case Cancel:

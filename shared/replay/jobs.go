@@ -138,8 +138,11 @@ func (m Jobs) prepare(ctx context.Context, n NewJob) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	if j.Kind != Cancel && endpoint.State != webhook.EndpointEnabled {
+	if j.Kind != Cancel && endpoint.State == webhook.EndpointDisabled {
 		return Job{}, ErrDisabled
+	}
+	if j.Kind == Replay {
+		j.Channels = endpoint.Channels
 	}
 	if j.Kind == Replay && n.EventTypes == nil {
 		j.EventTypes = endpoint.EventTypes

@@ -108,7 +108,7 @@ func (w Worker) obstacle(ctx context.Context, j Job) (webhook.Reason, error) {
 		return webhook.ReasonEndpointDeleted, nil
 	case err != nil:
 		return "", err
-	case endpoint.State != webhook.EndpointEnabled:
+	case endpoint.State == webhook.EndpointDisabled:
 		return webhook.ReasonEndpointDisabled, nil
 	}
 	return "", nil

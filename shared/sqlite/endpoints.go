@@ -39,6 +39,9 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint, lines ..
 	if err != nil {
 		return fmt.Errorf("update endpoint %s: %w", e.ID, err)
 	}
+	if e.State == webhook.EndpointEnabled && !e.Health.Open() {
+		s.back.note(endpointKey{e.Tenant, e.ID}, webhook.Health{}, s.now()) // it may have been paused
+	}
 	return nil
 }
 

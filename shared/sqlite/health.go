@@ -34,7 +34,8 @@ type endpointKey struct {
 	id     webhook.EndpointID
 }
 
-// back holds the endpoints that have lately become well again, and since when.
+// back holds the endpoints that have lately become well again, or may have been
+// resumed, and since when.
 // The zero back is ready.
 type back struct {
 	mu    sync.Mutex
@@ -74,11 +75,11 @@ func (b *back) endpoints(now time.Time) (all []endpointKey) {
 // hastenSome leaves out deliveries that have a message on its way: the time at
 // which those are sent another is not that of their next attempt.
 const hastenSome = `UPDATE deliveries SET held_until = ?3, next_at = ?3 WHERE rowid IN (
-	SELECT rowid FROM deliveries WHERE state = 'parked' AND tenant = ?1 AND endpoint = ?2 AND held_until > ?3 AND held_until = next_at
+	SELECT rowid FROM deliveries WHERE state = 'parked' AND next_cause IN ('breaker', 'paused') AND tenant = ?1 AND endpoint = ?2 AND held_until > ?3 AND held_until = next_at
 	ORDER BY held_until LIMIT ?4)`
 
 // hasten makes deliveries fall due that were to be looked at later because their
-// endpoint was down, and no longer is.
+// endpoint was down, or paused, and no longer is.
 func (s *Store) hasten(ctx context.Context) error {
 	now := s.now()
 	for _, e := range s.back.endpoints(now) {

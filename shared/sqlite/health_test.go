@@ -23,7 +23,9 @@ func TestWhatWaitsForAnEndpointFallsDueOnceItIsBack(t *testing.T) {
 		must(t, s.SaveDelivery(ctx, change(webhook.NewDelivery(newEvent(now, endpoint), endpoint))))
 	}
 	const parked = 2*sweepChunk + 1
-	wait := func(d webhook.Delivery) webhook.Delivery { return d.Park(now.Add(time.Minute), now, webhook.NextBreaker) }
+	wait := func(d webhook.Delivery) webhook.Delivery {
+		return d.Park(now.Add(time.Minute), now, webhook.NextBreaker)
+	}
 	for range parked {
 		save("back", wait)
 	}
@@ -49,11 +51,36 @@ func TestWhatWaitsForAnEndpointFallsDueOnceItIsBack(t *testing.T) {
 	if len(held) != parked+1 {
 		t.Errorf("%d deliveries are due, want %d", len(held), parked+1)
 	}
+	save("back", func(d webhook.Delivery) webhook.Delivery {
+		return d.Park(now.Add(time.Minute), now, webhook.NextTurn) // it is not its turn
+	})
 	must(t, s.SaveHealth(ctx, "t", "back", webhook.Health{Rev: 2, FailingSince: now, OpenedAt: now}))
 	save("back", wait)
 	held, err = s.Held(ctx, now, 2*parked)
 	must(t, err)
 	if len(held) != parked+1 {
 		t.Errorf("%d deliveries are due to an endpoint that is down again, want %d", len(held), parked+1)
+	}
+}
+
+func TestWhatWaitsForAPausedEndpointFallsDueOnceItIsResumed(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	s := openAt(t, Config{Path: Memory, Now: func() time.Time { return now }})
+	ctx := t.Context()
+	_, _, err := s.PutTenant(ctx, webhook.Tenant{ID: "t", CreatedAt: now})
+	must(t, err)
+	e := webhook.Endpoint{Tenant: "t", ID: "ep", State: webhook.EndpointPaused}
+	must(t, s.CreateEndpoint(ctx, e))
+	d := webhook.NewDelivery(newEvent(now, e.ID), e.ID).Park(now.Add(10*time.Minute), now, webhook.NextPaused)
+	must(t, s.SaveDelivery(ctx, d))
+	for rev, state := range []webhook.EndpointState{webhook.EndpointPaused, webhook.EndpointEnabled} {
+		e.State, e.Rev = state, int64(rev)+1
+		must(t, s.UpdateEndpoint(ctx, e))
+		held, err := s.Held(ctx, now, 10)
+		must(t, err)
+		if want := rev; len(held) != want {
+			t.Errorf("%s: %d deliveries are due, want %d", state, len(held), want)
+		}
 	}
 }

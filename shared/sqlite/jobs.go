@@ -17,6 +17,7 @@ type jobDoc struct {
 	Since      int64              `json:"since"`
 	Until      int64              `json:"until"`
 	EventTypes []webhook.Pattern  `json:"types,omitempty"`
+	Channels   []webhook.Channel  `json:"channels,omitempty"`
 	Rate       int                `json:"rate"`
 	State      replay.JobState    `json:"state"`
 	Reason     webhook.Reason     `json:"reason,omitempty"`
@@ -33,7 +34,7 @@ type jobDoc struct {
 // revision is j.Rev, and returns webhook.ErrConflict otherwise.
 func (s *Store) SaveJob(ctx context.Context, j replay.Job, lines ...audit.Line) error {
 	doc := encode(jobDoc{
-		j.Kind, j.Endpoint, millis(j.Since), millis(j.Until), j.EventTypes, j.Rate, j.State, j.Reason, j.Matched, j.Changed,
+		j.Kind, j.Endpoint, millis(j.Since), millis(j.Until), j.EventTypes, j.Channels, j.Rate, j.State, j.Reason, j.Matched, j.Changed,
 		j.After, millis(j.Reached), millis(j.PacedUntil), millis(j.CreatedAt), millis(j.UpdatedAt),
 	})
 	args := []any{string(j.Tenant), string(j.ID), j.State == replay.JobRunning, doc, millis(j.ExpiresAt()), j.Rev}
@@ -136,7 +137,7 @@ func scanJob(row scanner) (j replay.Job, err error) {
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return replay.Job{}, fmt.Errorf("document of job %s: %w", j.ID, err)
 	}
-	j.Kind, j.Endpoint, j.EventTypes, j.Rate = doc.Kind, doc.Endpoint, doc.EventTypes, doc.Rate
+	j.Kind, j.Endpoint, j.EventTypes, j.Channels, j.Rate = doc.Kind, doc.Endpoint, doc.EventTypes, doc.Channels, doc.Rate
 	j.State, j.Reason, j.Matched, j.Changed, j.After = doc.State, doc.Reason, doc.Matched, doc.Changed, doc.After
 	j.Since, j.Until, j.Reached, j.PacedUntil = instant(doc.Since), instant(doc.Until), instant(doc.Reached), instant(doc.PacedUntil)
 	j.CreatedAt, j.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)

@@ -22,7 +22,7 @@ var jobRules = []rule{
 		full.State, full.Reason, full.Matched, full.Changed = replay.JobFailed, webhook.ReasonEndpointDeleted, 7, 5
 		full.After, full.Reached, full.PacedUntil = "x.y", now.Add(-time.Minute), now.Add(3*time.Millisecond)
 		bare := s.job()
-		bare.EventTypes = nil
+		bare.EventTypes, bare.Channels = nil, nil
 		for _, j := range []replay.Job{full, bare} {
 			s.expectJob(t, s.saveJob(j))
 		}
@@ -152,7 +152,7 @@ func (s *bench) job() replay.Job {
 	now := s.clock.Now()
 	return replay.Job{
 		Tenant: s.tenant, ID: replay.JobID(replay.JobIDPrefix + s.ids.ULID(now)), Kind: replay.Replay, Endpoint: "ep",
-		Since: now.Add(-24 * time.Hour).Add(3 * time.Millisecond), Until: now, EventTypes: []webhook.Pattern{"invoice.*", "a"},
+		Since: now.Add(-24 * time.Hour).Add(3 * time.Millisecond), Until: now, EventTypes: []webhook.Pattern{"invoice.*", "a"}, Channels: []webhook.Channel{"eu", "b"},
 		Rate: 17, State: replay.JobRunning, CreatedAt: now.Add(-time.Hour), UpdatedAt: now,
 	}
 }

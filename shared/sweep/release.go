@@ -137,7 +137,7 @@ func (r *release) decide(ctx context.Context, d webhook.Delivery) (delay time.Du
 		if since.IsZero() {
 			since = r.now
 		}
-		return max(r.Breaker.Look(since, r.now), r.Interval), false, webhook.NextPaused, nil
+		return max(r.Breaker.Look(since, r.now), r.Interval, r.PutOff), false, webhook.NextPaused, nil
 	}
 	endpoint.sent++
 	if health := endpoint.Health; health.Open() {

@@ -1,9 +1,6 @@
 package webhook
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // EndpointID names an endpoint within its tenant; chosen by the caller or
 // "ep_" and a ULID.
@@ -75,10 +72,7 @@ func (e Endpoint) Wants(t EventType, channels []Channel) bool {
 	if e.State != EndpointEnabled && e.State != EndpointPaused {
 		return false
 	}
-	if len(e.Channels) > 0 && !slices.ContainsFunc(channels, func(c Channel) bool { return slices.Contains(e.Channels, c) }) {
-		return false
-	}
-	return Selects(e.EventTypes, t)
+	return Selects(e.EventTypes, t) && OnOneOf(e.Channels, channels)
 }
 
 // MaxEndpoints bounds a tenant's endpoints. An event's row names those it goes

@@ -6,6 +6,12 @@ import "slices"
 // project or a customer of the tenant. It has the form of an id.
 type Channel string
 
+// OnOneOf reports whether one of an event's labels is among those asked for, which
+// it is when none is.
+func OnOneOf(asked, labels []Channel) bool {
+	return len(asked) == 0 || slices.ContainsFunc(labels, func(c Channel) bool { return slices.Contains(asked, c) })
+}
+
 // Tag is a label on an endpoint. It has the form of an id.
 type Tag string
 
