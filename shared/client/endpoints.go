@@ -15,7 +15,18 @@ type Endpoint struct {
 	EventTypes  []string `json:"event_types"`
 	// Headers are sent with every delivery; their values are never shown.
 	Headers map[string]string `json:"headers"`
-	// State is enabled or disabled.
+	// Channels lets through only events with one of them; none means all.
+	Channels []string `json:"channels"`
+	// TimeoutSeconds bounds an attempt; nil for the relay's.
+	TimeoutSeconds *int `json:"timeout_seconds"`
+	// RetrySchedule is its own waits between attempts in seconds; nil for the relay's.
+	RetrySchedule []int `json:"retry_schedule"`
+	// RateLimit bounds attempts, MaxConcurrency those at once; nil for no bound of its own.
+	RateLimit      *RateLimit        `json:"rate_limit"`
+	MaxConcurrency *int              `json:"max_concurrency"`
+	Tags           []string          `json:"tags"`
+	Metadata       map[string]string `json:"metadata"`
+	// State is enabled, paused or disabled.
 	State          string    `json:"state"`
 	DisabledReason string    `json:"disabled_reason,omitempty"`
 	Signature      string    `json:"signature"`
@@ -33,6 +44,12 @@ type Health struct {
 	NextProbeAt  *time.Time `json:"next_probe_at,omitempty"`
 }
 
+// RateLimit allows Count attempts in each window of Seconds.
+type RateLimit struct {
+	Count   int `json:"count"`
+	Seconds int `json:"seconds"`
+}
+
 // NewEndpoint is an endpoint to register. URL alone is required.
 type NewEndpoint struct {
 	ID          string            `json:"id,omitempty"`
@@ -40,8 +57,16 @@ type NewEndpoint struct {
 	Description string            `json:"description,omitempty"`
 	EventTypes  []string          `json:"event_types,omitempty"`
 	Headers     map[string]string `json:"headers,omitempty"`
-	Signature   string            `json:"signature,omitempty"`
-	Secret      string            `json:"secret,omitempty"`
+	// The following are as Endpoint has them.
+	Channels       []string          `json:"channels,omitempty"`
+	TimeoutSeconds *int              `json:"timeout_seconds,omitempty"`
+	RetrySchedule  []int             `json:"retry_schedule,omitempty"`
+	RateLimit      *RateLimit        `json:"rate_limit,omitempty"`
+	MaxConcurrency *int              `json:"max_concurrency,omitempty"`
+	Tags           []string          `json:"tags,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+	Signature      string            `json:"signature,omitempty"`
+	Secret         string            `json:"secret,omitempty"`
 }
 
 // EndpointChange holds the fields to change; nil leaves one as it is.
@@ -50,7 +75,15 @@ type EndpointChange struct {
 	Description *string            `json:"description,omitempty"`
 	EventTypes  *[]string          `json:"event_types,omitempty"`
 	Headers     *map[string]string `json:"headers,omitempty"`
-	State       *string            `json:"state,omitempty"`
+	Channels    *[]string          `json:"channels,omitempty"`
+	// A pointer to nil sets the relay's own again.
+	TimeoutSeconds **int              `json:"timeout_seconds,omitempty"`
+	RetrySchedule  **[]int            `json:"retry_schedule,omitempty"`
+	RateLimit      **RateLimit        `json:"rate_limit,omitempty"`
+	MaxConcurrency **int              `json:"max_concurrency,omitempty"`
+	Tags           *[]string          `json:"tags,omitempty"`
+	Metadata       *map[string]string `json:"metadata,omitempty"`
+	State          *string            `json:"state,omitempty"`
 }
 
 // Secret is what a receiver verifies with: Secret of a v1 endpoint, PublicKey

@@ -20,6 +20,8 @@ type NewEvent struct {
 	ID string `json:"id,omitempty"`
 	// Timestamp is when it happened; nil for now.
 	Timestamp *time.Time `json:"timestamp,omitempty"`
+	// Channels are labels that endpoints may choose by.
+	Channels []string `json:"channels,omitempty"`
 	// IdempotencyKey makes the event one, however often it is posted within 24
 	// hours. NewIdempotencyKey draws one.
 	IdempotencyKey string `json:"-"`
@@ -69,6 +71,8 @@ type EventFields struct {
 	Type       string    `json:"type"`
 	Timestamp  time.Time `json:"timestamp"`
 	AcceptedAt time.Time `json:"accepted_at"`
+	// Channels are its labels.
+	Channels []string `json:"channels,omitempty"`
 	// Unsent: the request was answered 503 after the event was stored.
 	Unsent bool `json:"unsent,omitempty"`
 }
