@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"webhookrelay/shared/ingest"
@@ -31,7 +32,7 @@ func (s *Store) Claim(ctx context.Context, claim ingest.Claim) (ingest.Claim, er
 		var at, expires int64
 		_, err = c.row("SELECT ref, fingerprint, at, done, expires_at FROM claims WHERE tenant = ? AND key = ?",
 			[]any{string(claim.Tenant), claim.Key}, &held.Ref, &held.Fingerprint, &at, &held.Done, &expires)
-		if err == nil && !held.Done && at < s.opened {
+		if err == nil && !held.Done && s.abandoned(claim, at) {
 			at, err = 0, letGo(c, claim)
 		}
 		held.At, held.ExpiresAt = instant(at), instant(expires)
@@ -40,11 +41,24 @@ func (s *Store) Claim(ctx context.Context, claim ingest.Claim) (ingest.Claim, er
 	if err != nil {
 		return ingest.Claim{}, fmt.Errorf("claim %s: %w", claim.Key, err)
 	}
+	s.unreleased.Delete(claimKey{claim.Tenant, claim.Key})
 	return held, nil
 }
 
-// letGo ends the lease of a claim whose holder was an earlier process: it has
-// ended, for a file has one at a time.
+type claimKey struct {
+	tenant webhook.TenantID
+	key    string
+}
+
+// abandoned reports whether nobody works any more on what was claimed at that
+// time: by an earlier process, which has ended, for a file has one at a time; or
+// by a request that could not say so because the store failed it.
+func (s *Store) abandoned(claim ingest.Claim, at int64) bool {
+	_, failed := s.unreleased.Load(claimKey{claim.Tenant, claim.Key})
+	return failed || at < s.opened
+}
+
+// letGo ends the lease of a claim.
 func letGo(c *conn, claim ingest.Claim) error {
 	_, err := c.exec("UPDATE claims SET at = 0 WHERE tenant = ? AND key = ?", string(claim.Tenant), claim.Key)
 	return err
@@ -65,6 +79,9 @@ func (s *Store) UpdateClaim(ctx context.Context, old, claim ingest.Claim) error 
 		return err
 	})
 	if err != nil {
+		if !claim.Done && !errors.Is(err, webhook.ErrConflict) {
+			s.unreleased.Store(claimKey{old.Tenant, old.Key}, true)
+		}
 		return fmt.Errorf("update claim %s: %w", old.Key, err)
 	}
 	return nil

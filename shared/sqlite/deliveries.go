@@ -47,7 +47,7 @@ func (s *Store) load(c *conn, key webhook.DeliveryKey, now time.Time) (l dispatc
 	if ok {
 		l.Endpoint = &to
 	}
-	s.lanes.note(key.Tenant, key.Endpoint, ok && to.Health.Open())
+	s.lanes.note(key.Tenant, key.Endpoint, ok && to.State == webhook.EndpointEnabled && to.Health.Open())
 	d, ok, err := delivery(c, key, now)
 	if err != nil {
 		return l, err

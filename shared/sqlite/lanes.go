@@ -112,14 +112,18 @@ func (l *lanes) note(tenant webhook.TenantID, endpoint webhook.EndpointID, open 
 	}
 }
 
-// take gives the message a place if its endpoint has room.
+// take gives the message a place if its endpoint has room. The pace of an
+// endpoint that is down is for messages that come the first time.
 func (l *lanes) take(m messageRow, now, until time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at := l.roomAt(m.lane, now); at.IsZero() || at.After(now) {
+	if !l.room(m.lane) {
 		return false
 	}
-	if used, down := l.down[m.lane]; down {
+	if used, down := l.down[m.lane]; down && m.receives == 1 {
+		if pacedUntil(used).After(now) {
+			return false
+		}
 		if used.Before(now) {
 			used = now
 		}
@@ -131,17 +135,15 @@ func (l *lanes) take(m messageRow, now, until time.Time) bool {
 	return true
 }
 
-// roomAt says from when on the endpoint may take another place as things are;
-// zero: not before one is given back.
-func (l *lanes) roomAt(key lane, now time.Time) time.Time {
-	if busy := l.busy[key]; l.left() <= 0 || (busy >= fewPlaces && busy >= l.places-len(l.taken)) {
-		return time.Time{}
-	}
-	if paced := l.down[key].Add(-(downBurst - 1) * downPace); paced.After(now) {
-		return paced
-	}
-	return now
+// room reports whether the endpoint may take another place.
+func (l *lanes) room(key lane) bool {
+	busy := l.busy[key]
+	return l.left() > 0 && (busy < fewPlaces || busy < l.places-len(l.taken))
 }
+
+// pacedUntil is when the next message of an endpoint that is down may come, by
+// the time that those so far have used up.
+func pacedUntil(used time.Time) time.Time { return used.Add(-(downBurst - 1) * downPace) }
 
 // crowds reports whether the endpoint has more than a few messages in work.
 func (l *lanes) crowds(key lane) bool {
@@ -207,8 +209,8 @@ func (l *lanes) ready(now time.Time) (open []lane, next time.Time) {
 	defer l.mu.Unlock()
 	full := l.left() <= 0
 	for key := range l.own {
-		switch at := l.roomAt(key, now); {
-		case at.IsZero():
+		switch at := pacedUntil(l.down[key]); {
+		case !l.room(key):
 			full = true
 		case at.After(now):
 			next = earliest(next, at)

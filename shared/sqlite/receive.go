@@ -97,8 +97,8 @@ func (r *receiving) takeOrMove(m messageRow) error {
 	if m.lane == unknown {
 		m.lane = laneOfBody(m.body)
 	}
-	late := r.now.Sub(instant(m.visibleAt)) > lateAfter
-	if !r.s.lanes.isOwn(m.lane) && (!late || !r.s.lanes.crowds(m.lane)) {
+	// What was received before is little, and need not go behind what never was.
+	if m.receives > 0 || !r.belongsAside(m) {
 		if taken, err := r.take(m); taken || err != nil {
 			return err
 		}
@@ -108,6 +108,13 @@ func (r *receiving) takeOrMove(m messageRow) error {
 	}
 	r.s.lanes.set(m.lane, true)
 	return nil
+}
+
+// belongsAside reports whether the message is to wait in its endpoint's own lane
+// even if there is a place for it.
+func (r *receiving) belongsAside(m messageRow) bool {
+	late := r.now.Sub(instant(m.visibleAt)) > lateAfter
+	return r.s.lanes.isOwn(m.lane) || (late && r.s.lanes.crowds(m.lane))
 }
 
 // fromOwn takes messages from the lanes that endpoints have of their own, from

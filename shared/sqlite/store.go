@@ -115,6 +115,7 @@ type Store struct {
 	nextMessage atomic.Int64
 	lanes       *lanes
 	back        back
+	unreleased  sync.Map // of claimKey: claims whose holder failed to let go
 	bell        bell
 }
 

@@ -126,6 +126,27 @@ func TestReopeningEndsTheLeasesOfClaims(t *testing.T) {
 	}
 }
 
+// A claim whose release the store failed does not last its lease.
+func TestAFailedReleaseOfAClaimIsMadeUpFor(t *testing.T) {
+	s := openFile(t)
+	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Millisecond)
+	mine := ingest.Claim{Tenant: "t", Key: "k", Ref: "before", At: now, ExpiresAt: now.Add(time.Hour)}
+	held, err := s.Claim(ctx, mine)
+	must(t, err)
+	released := held
+	released.At = time.UnixMilli(0)
+	must(t, s.write(ctx, func(c *conn) error { return c.script("PRAGMA query_only = 1") }))
+	if err := s.UpdateClaim(ctx, held, released); err == nil {
+		t.Fatal("a store that refuses writes took one")
+	}
+	must(t, s.writer.script("PRAGMA query_only = 0")) // the writer rests
+	got, err := s.Claim(ctx, ingest.Claim{Tenant: "t", Key: "k", Ref: "after", At: now, ExpiresAt: now.Add(time.Hour)})
+	must(t, err)
+	if got.Ref != "before" || !got.At.Equal(released.At) {
+		t.Errorf("the claim is of %s since %s, want of before, let go", got.Ref, got.At)
+	}
+}
+
 // equateEmpty treats nil and empty lists of attempts alike.
 var equateEmpty = cmp.Transformer("attempts", func(a []webhook.Attempt) string { return fmt.Sprint(a) })
 
