@@ -265,3 +265,35 @@ func mustBeProblem(t testing.TB, r response, status int, code string) {
 		t.Errorf("got %s, want %s", r, code)
 	}
 }
+
+func TestStatisticsCountWhatBecameOfDeliveries(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	good, bad := n.subscribe(t, newHook(t)), n.subscribe(t, newHook(t, aborted))
+	for _, a := range n.postMany(t, 3) {
+		n.awaitState(t, a.ID, good.ID, "delivered")
+		n.awaitState(t, a.ID, bad.ID, "dead")
+	}
+	type stats struct {
+		Complete bool
+		Total    struct {
+			Deliveries  map[string]int
+			SuccessRate *float64 `json:"success_rate"`
+			Attempts    int
+			Failures    map[string]int
+			LatencyMS   map[string]int `json:"latency_ms"`
+		}
+		Hours []struct{ Start time.Time }
+	}
+	all := as[stats](t, n.get(t, n.at("/stats")))
+	if !all.Complete || len(all.Hours) == 0 || all.Total.Deliveries["delivered"] != 3 || all.Total.Deliveries["dead"] != 3 ||
+		all.Total.SuccessRate == nil || *all.Total.SuccessRate != 0.5 || all.Total.Failures["http_5xx"] < 3 || len(all.Total.LatencyMS) != 4 {
+		t.Errorf("got %+v", all)
+	}
+	one := as[stats](t, n.get(t, n.at("/stats?endpoint=%s&since=%s", good.ID, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339))))
+	if one.Total.Deliveries["delivered"] != 3 || one.Total.Deliveries["dead"] != 0 || one.Total.Attempts != 3 {
+		t.Errorf("of one endpoint: %+v", one)
+	}
+	r := n.send(t, http.MethodGet, n.at("/stats?since=2001-01-01T00:00:00Z"), nil)
+	mustBeProblem(t, r, http.StatusBadRequest, "invalid-field")
+}

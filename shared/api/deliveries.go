@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -129,22 +130,8 @@ func (m Manage) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	filter := history.Filter{Endpoint: webhook.EndpointID(values.Get("endpoint")), State: webhook.State(values.Get("status"))}
-	if filter.State != "" && !slices.Contains(webhook.States, filter.State) {
-		return &webhook.Invalid{Field: "status", Reason: fmt.Sprintf("must be one of %v", webhook.States)}
-	}
-	if filter.Endpoint != "" {
-		if err := webhook.CheckID("endpoint", string(filter.Endpoint)); err != nil {
-			return err
-		}
-	}
-	if pattern := values.Get("event_type"); pattern != "" {
-		filter.Types = []webhook.Pattern{webhook.Pattern(pattern)}
-		if err := webhook.CheckPatterns("event_type", filter.Types); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(queryTime("since", values.Get("since"), &filter.Since), queryTime("until", values.Get("until"), &filter.Until)); err != nil {
+	filter, err := deliveryFilter(values)
+	if err != nil {
 		return err
 	}
 	if err := m.tenantExists(r); err != nil {
@@ -156,6 +143,27 @@ func (m Manage) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, newList("deliveries", next, deliveries, viewDelivery))
 	return nil
+}
+
+// deliveryFilter reads what narrows a list of deliveries.
+func deliveryFilter(values url.Values) (history.Filter, error) {
+	filter := history.Filter{Endpoint: webhook.EndpointID(values.Get("endpoint")), State: webhook.State(values.Get("status"))}
+	if filter.State != "" && !slices.Contains(webhook.States, filter.State) {
+		return filter, &webhook.Invalid{Field: "status", Reason: fmt.Sprintf("must be one of %v", webhook.States)}
+	}
+	if filter.Endpoint != "" {
+		if err := webhook.CheckID("endpoint", string(filter.Endpoint)); err != nil {
+			return filter, err
+		}
+	}
+	if pattern := values.Get("event_type"); pattern != "" {
+		filter.Types = []webhook.Pattern{webhook.Pattern(pattern)}
+		if err := webhook.CheckPatterns("event_type", filter.Types); err != nil {
+			return filter, err
+		}
+	}
+	return filter, errors.Join(
+		queryTime("since", values.Get("since"), &filter.Since), queryTime("until", values.Get("until"), &filter.Until))
 }
 
 func deliveryOf(r *http.Request) (webhook.DeliveryKey, error) {

@@ -141,6 +141,7 @@ var addresses = []string{
 	"POST /v1/tenants/{tenant}/keys",
 	"DELETE /v1/tenants/{tenant}/keys/{key}",
 	"POST /v1/tenants/{tenant}/portal-links",
+	"GET /v1/tenants/{tenant}/stats",
 }
 
 // outermost gives each request an id, answers unknown paths and methods with a

@@ -146,6 +146,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"POST /v1/tenants/{tenant}/keys: admin tenant",
 		"DELETE /v1/tenants/{tenant}/keys/{key}: admin tenant",
 		"POST /v1/tenants/{tenant}/portal-links: admin tenant",
+		"GET /v1/tenants/{tenant}/stats: admin tenant read portal",
 	}
 	d := readDocument(t)
 	var got []string
