@@ -113,6 +113,8 @@ func TestOnlyDeliveriesLeftBehindAreSentAgain(t *testing.T) {
 	w.event("a", 100*time.Hour) // seen by earlier walks
 	attempted := w.event("a", 3*time.Hour)
 	w.must(w.store.SaveDelivery(t.Context(), webhook.NewDelivery(attempted, "e").Succeed(webhook.Attempt{At: w.now})))
+	replayed := w.event("a", 5*time.Hour) // the store carries its delivery
+	w.must(w.store.SaveDelivery(t.Context(), webhook.NewDelivery(replayed, "e").Replay(w.now.Add(time.Minute), w.now)))
 	refused := w.event("a", 4*time.Hour)
 	w.must(w.store.MarkUnsent(t.Context(), refused.Tenant, refused.Ref))
 
