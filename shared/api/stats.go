@@ -67,9 +67,8 @@ func (m Manage) getStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := m.Jobs.Now().UTC().Truncate(time.Millisecond)
-	if filter.Until.IsZero() || filter.Until.After(now) {
-		filter.Until = now
+	if filter.Until.IsZero() { // the hour that is not over counts as a whole one
+		filter.Until = m.Jobs.Now().UTC().Truncate(time.Hour).Add(time.Hour)
 	}
 	if filter.Since.IsZero() {
 		filter.Since = filter.Until.Add(-defaultStatsWindow)
