@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -71,13 +72,8 @@ type DeliveryFilter struct {
 	Since, Until time.Time
 }
 
-func deliveryAt(tenant, delivery string) string {
-	return at("/v1/tenants/", tenant, "/deliveries/", delivery)
-}
-
-// ListDeliveries returns one page of a tenant's deliveries, newest event first.
-func (c *Client) ListDeliveries(ctx context.Context, tenant string, filter DeliveryFilter, options PageOptions) (Page[Delivery], error) {
-	query := options.query()
+// narrow adds the filter to a request's query.
+func (filter DeliveryFilter) narrow(query url.Values) {
 	if filter.Endpoint != "" {
 		query.Set("endpoint", filter.Endpoint)
 	}
@@ -93,6 +89,16 @@ func (c *Client) ListDeliveries(ctx context.Context, tenant string, filter Deliv
 	if !filter.Until.IsZero() {
 		query.Set("until", filter.Until.Format(time.RFC3339Nano))
 	}
+}
+
+func deliveryAt(tenant, delivery string) string {
+	return at("/v1/tenants/", tenant, "/deliveries/", delivery)
+}
+
+// ListDeliveries returns one page of a tenant's deliveries, newest event first.
+func (c *Client) ListDeliveries(ctx context.Context, tenant string, filter DeliveryFilter, options PageOptions) (Page[Delivery], error) {
+	query := options.query()
+	filter.narrow(query)
 	return get[Page[Delivery]](ctx, c, at("/v1/tenants/", tenant, "/deliveries"), query)
 }
 

@@ -94,6 +94,9 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	"listDeliveries": func(ctx context.Context, c *client.Client) error {
 		return second(c.ListDeliveries(ctx, "acme", client.DeliveryFilter{Endpoint: "shop", State: client.Dead}, noPage))
 	},
+	"getStats": func(ctx context.Context, c *client.Client) error {
+		return second(c.GetStats(ctx, "acme", client.DeliveryFilter{Endpoint: "shop", EventType: "a.*", Since: moment, Until: moment}))
+	},
 	"getDelivery": func(ctx context.Context, c *client.Client) error {
 		return second(c.GetDelivery(ctx, "acme", "e1.shop"))
 	},
