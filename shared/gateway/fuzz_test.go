@@ -18,7 +18,7 @@ func FuzzEvent(f *testing.F) {
 		`{"httpMethod":"GET","path":"/v1/tenants","multiValueQueryStringParameters":{"limit":["1","2"]},"multiValueHeaders":{"a":["b","c"]}}`,
 		`{"httpMethod":"POST","path":"/","body":"/w==","isBase64Encoded":true}`,
 		`{"httpMethod":"PO ST","path":"no slash","body":"!","isBase64Encoded":true}`,
-		`{"path":"//host/%zz?x#y"}`, `{}`,
+		`{"path":"//host/%zz?x#y"}`, `{}`, `{"path":"/v1/tenants","requestContext":{"path":"/stage/v1/tenants"}}`,
 	} {
 		f.Add([]byte(seed))
 	}
