@@ -132,6 +132,13 @@ type (
 		Description string            `json:"description,omitempty"`
 		EventTypes  []string          `json:"event_types,omitempty"`
 		Headers     map[string]string `json:"headers,omitempty"`
+		Channels    []string          `json:"channels,omitempty"`
+		Timeout     int               `json:"timeout_seconds,omitempty"`
+		Schedule    []int             `json:"retry_schedule,omitempty"`
+		Rate        *rate             `json:"rate_limit,omitempty"`
+		Concurrency int               `json:"max_concurrency,omitempty"`
+		Tags        []string          `json:"tags,omitempty"`
+		Metadata    map[string]string `json:"metadata,omitempty"`
 		Signature   string            `json:"signature,omitempty"`
 		Secret      string            `json:"secret,omitempty"`
 	}
@@ -147,6 +154,10 @@ type (
 		CreatedAt                              time.Time `json:"created_at"`
 		UpdatedAt                              time.Time `json:"updated_at"`
 		Health                                 health
+	}
+	rate struct {
+		Count   int `json:"count"`
+		Seconds int `json:"seconds"`
 	}
 	health struct {
 		State       string

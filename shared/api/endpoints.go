@@ -159,7 +159,7 @@ func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"rate_limit":      intoRate("rate_limit", &n.Terms.Rate),
 		"max_concurrency": intoCount("max_concurrency", &n.Terms.Concurrency),
 		"tags":            into("tags", "a list of strings", &n.Tags),
-		"metadata":        into("metadata", "an object whose values are strings", &n.Metadata),
+		"metadata":        intoStrings("metadata", &n.Metadata),
 	})
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (m Manage) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"rate_limit":      given(&c.Rate, func(t *webhook.Rate) reader { return intoRate("rate_limit", t) }),
 		"max_concurrency": given(&c.Concurrency, func(t *int) reader { return intoCount("max_concurrency", t) }),
 		"tags":            intoPointer("tags", "a list of strings", &c.Tags),
-		"metadata":        intoPointer("metadata", "an object whose values are strings", &c.Metadata),
+		"metadata":        given(&c.Metadata, func(t *map[string]string) reader { return intoStrings("metadata", t) }),
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"webhookrelay/shared/retry"
@@ -98,16 +99,20 @@ func intoSeconds(field string, target *time.Duration) reader {
 // is not nil.
 func intoSchedule(field string, target *[]time.Duration) reader {
 	return orNull(func(raw json.RawMessage) error {
-		var waits []int
-		if err := into(field, "a list of whole numbers of seconds, or null", &waits)(raw); err != nil {
+		const want = "a list of whole numbers of seconds, or null"
+		var waits []*int
+		if err := into(field, want, &waits)(raw); err != nil {
 			return err
+		}
+		if slices.Contains(waits, nil) {
+			return &webhook.Invalid{Field: field, Reason: "must be " + want}
 		}
 		if len(waits) > retry.MaxSteps {
 			return &webhook.Invalid{Field: field, Reason: fmt.Sprintf("must hold at most %d waits", retry.MaxSteps)}
 		}
 		*target = make([]time.Duration, len(waits))
 		for i, wait := range waits {
-			(*target)[i] = seconds(wait)
+			(*target)[i] = seconds(*wait)
 		}
 		return nil
 	})
@@ -133,4 +138,23 @@ func intoRate(field string, target *webhook.Rate) reader {
 		target.Window = seconds(window)
 		return nil
 	})
+}
+
+// intoStrings reads an object of strings into target, which is then not nil.
+func intoStrings(field string, target *map[string]string) reader {
+	return func(raw json.RawMessage) error {
+		const want = "an object whose values are strings"
+		var members map[string]*string
+		if err := into(field, want, &members)(raw); err != nil {
+			return err
+		}
+		*target = make(map[string]string, len(members))
+		for name, value := range members {
+			if value == nil {
+				return &webhook.Invalid{Field: field, Reason: "must be " + want}
+			}
+			(*target)[name] = *value
+		}
+		return nil
+	}
 }

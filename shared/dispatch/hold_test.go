@@ -208,6 +208,24 @@ func TestAnEndpointsOwnScheduleReplacesTheRelays(t *testing.T) {
 	w.wantState(webhook.Dead, 1, 3)
 }
 
+// The queue's receives are meant for the operator's schedule.
+func TestAnEndpointsOwnScheduleMayHaveMoreAttemptsThanAMessageHasReceives(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.set(func(e *webhook.Endpoint) {
+		for range maxReceives + 8 {
+			e.Terms.Schedule = append(e.Terms.Schedule, time.Minute)
+		}
+	})
+	w.sender.answers = []webhook.Result{status(404)}
+	w.settle()
+	w.turnAll(time.Hour, 30)
+	if d := w.wantState(webhook.Dead, maxReceives+9, maxReceives+9); d.Reason != webhook.ReasonExhausted {
+		t.Fatalf("dead because of %s", d.Reason)
+	}
+	w.wantQueues(0, 1)
+}
+
 func TestConcurrencyIsBoundedAndWhoFindsNoPlaceWaitsInTheStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestTermsAreCheckedAgainstTheirLimits(t *testing.T) {
 
 func wantField(t *testing.T, err error, field string) {
 	t.Helper()
-	switch bad, is := err.(*webhook.Invalid); {
+	switch bad, is := errors.AsType[*webhook.Invalid](err); {
 	case field == "" && err != nil:
 		t.Errorf("got %v", err)
 	case field != "" && (!is || bad.Field != field):
