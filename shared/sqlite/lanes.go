@@ -16,7 +16,7 @@ const (
 	fewPlaces = 4
 	// downPace is the time between two messages of an endpoint whose breaker is
 	// open: they are only put on hold. The first downBurst do not wait for it.
-	downPace  = 20 * time.Millisecond
+	downPace  = 100 * time.Millisecond
 	downBurst = 50
 	// lateAfter is how long a message waits in the common lane before endpoints
 	// that have more than a few in work must leave it.

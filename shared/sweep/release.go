@@ -17,7 +17,7 @@ const (
 	heldPage = 250
 	// candidates is how many deliveries to an endpoint that is down are at hand
 	// for its next probe.
-	candidates = 10
+	candidates = 3
 	// savers bounds the rows written side by side.
 	savers = 16
 )

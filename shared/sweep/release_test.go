@@ -116,7 +116,7 @@ func TestRelease(t *testing.T) {
 				late++
 			}
 		}
-		if soon != 9 || late != 15 {
+		if soon != 2 || late != 22 {
 			w.t.Fatalf("%d are looked at again soon, %d late", soon, late)
 		}
 	})
