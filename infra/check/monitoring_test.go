@@ -183,8 +183,7 @@ func TestTheDashboardIsJSONAndFree(t *testing.T) {
 		DashboardBody []yaml.Node `yaml:"DashboardBody"`
 	}
 	readTemplate(t).properties(t, "OperatorDashboard", &dashboard)
-	body := strings.Replace(dashboard.DashboardBody[0].Value, "${AlarmStatus}", "", 1)
-	body = strings.Replace(body, "${MaximumConcurrency}", "100", 1)
+	body := strings.Replace(dashboard.DashboardBody[0].Value, "${MaximumConcurrency}", "100", 1)
 	var parsed struct {
 		Widgets []struct {
 			X, Y, Width, Height int
