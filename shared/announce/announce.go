@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -153,10 +152,10 @@ func (a Announcer) post(ctx context.Context, tenant webhook.TenantID, t webhook.
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(t), string(tenant)}, parts...), "\n")))
 	_, err = a.Ingester.Accept(ctx, ingest.Request{
 		Tenant: a.Tenant, ID: webhook.EventID("op_" + subject + hex.EncodeToString(sum[:12])), Type: t, Data: body,
+		// The endpoint was renamed meanwhile, or the delivery attempted by hand.
+		Reworded: true,
 	})
-	// Said before, in other words: the endpoint was renamed meanwhile, or the
-	// delivery attempted by hand.
-	if err == nil || errors.Is(err, ingest.ErrKeyReused) {
+	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("announce %s: %w", t, err)

@@ -1,7 +1,9 @@
 package announce_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 type world struct {
 	*testing.T
 	store *sqlite.Store
+	queue *deaf
 	announce.Announcer
 }
 
@@ -33,8 +36,9 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	return world{t, store, announce.Announcer{Tenant: operator, Ingester: ingest.New(ingest.Config{
-		Store: store, Queue: store.Queue(), IDs: id.NewSource(), Retention: 30 * 24 * time.Hour, Now: clock,
+	queue := &deaf{Queue: store.Queue()}
+	return world{t, store, queue, announce.Announcer{Tenant: operator, Ingester: ingest.New(ingest.Config{
+		Store: store, Queue: queue, IDs: id.NewSource(), Retention: 30 * 24 * time.Hour, Now: clock,
 		Sleep: ingest.Sleep, Log: telemetry.NewLogger(io.Discard, 0),
 	})}}
 }
@@ -162,4 +166,40 @@ func TestAnnouncer(t *testing.T) {
 			w.Fatalf("%v, %t, %v", said, hears, err)
 		}
 	})
+}
+
+// Whoever began to tell of it may be gone before the event was stored.
+func TestWhatWasBegunInOtherWordsIsSaidAllTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.listens("delivery.dead")
+	w.queue.err = errors.New("the queue is down")
+	d := webhook.Delivery{
+		DeliveryKey: webhook.DeliveryKey{Tenant: "acme", Event: id.NewSource().EventRef(now), Endpoint: "shop"},
+		State:       webhook.Dead, Reason: webhook.ReasonExhausted, AttemptCount: 2, DiedAt: now,
+	}
+	if err := w.DeliveryDied(t.Context(), d); err == nil {
+		t.Fatal("told through a queue that is down")
+	}
+	w.queue.err = nil
+	d.AttemptCount++ // by hand
+	for range 2 {
+		w.must(w.DeliveryDied(t.Context(), d))
+	}
+	if said := w.said(); len(said) != 1 {
+		t.Fatalf("said %v", said)
+	}
+}
+
+// deaf is a queue that takes nothing while it has an error.
+type deaf struct {
+	ingest.Queue
+	err error
+}
+
+func (q *deaf) Send(ctx context.Context, keys []webhook.DeliveryKey) error {
+	if q.err != nil {
+		return q.err
+	}
+	return q.Queue.Send(ctx, keys)
 }

@@ -78,6 +78,9 @@ type Request struct {
 	Timestamp time.Time
 	// Data is the event's JSON value, passed on byte for byte.
 	Data []byte
+	// Reworded: a repeat under the same ID may say the same in other words. What
+	// was stored first counts.
+	Reworded bool
 	// IdempotencyKey makes repeats of this request find the same event.
 	IdempotencyKey string
 }
@@ -267,6 +270,8 @@ func (r Request) fingerprint() string {
 	if len(r.Channels) > 0 {
 		_, _ = fmt.Fprintf(digest, "%q ", r.Channels)
 	}
-	digest.Write(r.Data)
+	if !r.Reworded {
+		digest.Write(r.Data)
+	}
 	return hex.EncodeToString(digest.Sum(nil)[:16])
 }
