@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"webhookrelay/infra/measure"
@@ -111,14 +112,16 @@ func (c course) against(other course) measure.Spread {
 // hanging watches B alone and beside an A that hangs, with each backlog.
 func hanging(l *lab) ([]finding, any, error) {
 	courses := make(map[string]course)
+	backlogs := append([]int{0}, l.Backlogs...)
 	for range l.Rounds {
-		for _, backlog := range append([]int{0}, l.Backlogs...) {
+		for _, backlog := range backlogs {
 			w, err := l.beside(backlog, hang)
 			if err != nil {
 				return nil, nil, err
 			}
 			courses[name(backlog)] = append(courses[name(backlog)], w)
 		}
+		slices.Reverse(backlogs) // none is always measured first
 	}
 	alone := courses[name(0)]
 	var found []finding
@@ -152,14 +155,17 @@ func name(backlog int) string {
 func failing(l *lab) ([]finding, any, error) {
 	backlog := l.Backlogs[0]
 	courses := make(map[string]course)
+	kinds := []string{"healthy", "failing"}
+	answers := map[string]measure.Answer{"failing": status(500)}
 	for range l.Rounds {
-		for kind, answer := range map[string]measure.Answer{"healthy": nil, "failing": status(500)} {
-			w, err := l.beside(backlog, answer)
+		for _, kind := range kinds {
+			w, err := l.beside(backlog, answers[kind])
 			if err != nil {
 				return nil, nil, err
 			}
 			courses[kind] = append(courses[kind], w)
 		}
+		slices.Reverse(kinds) // none is always measured first
 	}
 	sick, well := courses["failing"], courses["healthy"]
 	ours, other := measure.SpreadOf(sick.p99()), measure.SpreadOf(well.p99())
