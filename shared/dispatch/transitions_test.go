@@ -12,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"webhookrelay/shared/audit"
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/replay"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
@@ -27,8 +30,10 @@ type situation struct {
 	// from is a state, or "redriven": dead, with a message that was sent since.
 	from string
 	// message is "carrying", "once" (asked for by hand), "late" (the answer comes
-	// when another consumer has brought the delivery to from) or "sweeper".
-	message  string
+	// when another consumer has brought the delivery to from), "sweeper", "cancel" or "recover".
+	message string
+	// job: it is asked for many deliveries at once.
+	job      bool
 	endpoint string // "", "disabled", "deleted" or "paused"
 	turn     string // by the endpoint's rate limit: "" (there is none), "later" or "none yet"
 	breaker  string // "", "open" or "probe due"
@@ -45,6 +50,8 @@ var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 func (s situation) event() string {
 	byMessage := s.message != "once"
 	switch {
+	case s.message == "cancel", s.message == "recover":
+		return "asked for"
 	case s.early:
 		return "not due yet"
 	case s.tooLong:
@@ -107,7 +114,11 @@ func situations() (all []situation) {
 	for _, from := range []string{"delivered", "dead", "cancelled"} {
 		add(situation{from: from, message: "late"})
 	}
-	for _, from := range []string{"retrying", "parked", "dead"} {
+	for _, from := range states {
+		all = append(all, situation{from: from, message: "cancel"}, situation{from: from, message: "cancel", job: true},
+			situation{from: from, message: "recover", job: true})
+	}
+	for _, from := range []string{"queued", "retrying", "parked", "dead"} {
 		for _, s := range []situation{{}, {endpoint: "disabled"}, {endpoint: "deleted"}, {endpoint: "paused"}, {breaker: "open"}, {beyond: true}, {tooLong: from == "parked"}} {
 			s.from, s.message, s.answer = from, "sweeper", "2xx"
 			all = append(all, s)
@@ -180,7 +191,10 @@ func (s situation) row(e webhook.Event, state string) *webhook.Delivery {
 	d := webhook.NewDelivery(e, endpoint)
 	switch state {
 	case "queued":
-		return nil
+		if s.message != "sweeper" {
+			return nil
+		}
+		d = d.Replay(now, now) // the only one that the store carries
 	case "retrying":
 		due := now.Add(-time.Second)
 		if s.early {
@@ -231,9 +245,12 @@ func (s situation) live(t *testing.T) (to, because string) {
 			m.endpoint.Health = webhook.Health{FailingSince: now, OpenedAt: now, OpenUntil: now.Add(-time.Second)}
 		}
 	}
-	if s.message == "sweeper" {
+	switch s.message {
+	case "sweeper":
 		s.release(t, m)
-	} else {
+	case "cancel", "recover":
+		s.ask(t, m)
+	default:
 		s.deliver(t, m)
 	}
 	before, after := s.row(m.event, s.from), m.row
@@ -288,6 +305,67 @@ func (s situation) deliver(t *testing.T, m *memory) {
 		Lifetime: 72 * time.Hour, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}).Handle(t.Context(), []dispatch.Message{message})
 }
+
+// ask lets someone cancel the delivery, or a job cancel or recover all.
+func (s situation) ask(t *testing.T, m *memory) {
+	t.Helper()
+	if !s.job {
+		_, err := replay.Replayer{Deliveries: asked{memory: m}, Rows: m, Trail: asked{}, Now: func() time.Time { return now }}.
+			Cancel(t.Context(), webhook.DeliveryKey{Tenant: tenant, Event: m.event.Ref, Endpoint: endpoint})
+		if err != nil && !errors.Is(err, replay.ErrSettled) {
+			t.Fatal(err)
+		}
+		return
+	}
+	err := replay.Worker{
+		Store: asked{memory: m, kind: replay.Kind(s.message)}, Interval: time.Minute, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler),
+	}.Advance(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asked is a memory as a replayer and its jobs see it.
+type asked struct {
+	replay.WorkStore
+	*memory
+	kind replay.Kind
+}
+
+func (a asked) stored() webhook.Delivery {
+	if a.row == nil {
+		return webhook.NewDelivery(a.event, endpoint)
+	}
+	return *a.row
+}
+
+func (a asked) Delivery(context.Context, webhook.DeliveryKey) (webhook.Delivery, error) {
+	return a.stored(), nil
+}
+
+func (a asked) Deliveries(_ context.Context, _ webhook.TenantID, f history.Filter, _ webhook.Page) ([]webhook.Delivery, string, error) {
+	if d := a.stored(); f.Match(d) {
+		return []webhook.Delivery{d}, "", nil
+	}
+	return nil, "", nil
+}
+
+func (a asked) RunningJobs(context.Context) ([]replay.Job, error) {
+	return []replay.Job{{Tenant: tenant, Kind: a.kind, Endpoint: endpoint, Until: now, Rate: 1, State: replay.JobRunning}}, nil
+}
+
+func (a asked) SaveJob(context.Context, replay.Job, ...audit.Line) error { return nil }
+
+func (a asked) Endpoint(context.Context, webhook.TenantID, webhook.EndpointID) (webhook.Endpoint, error) {
+	return *a.endpoint, nil
+}
+
+func (a asked) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
+	return a.memory.SaveDelivery(ctx, d)
+}
+
+func (asked) Record(context.Context, audit.Entry) error { return nil }
 
 // swept is a memory as the sweeper's release sees it.
 type swept struct {
