@@ -87,20 +87,19 @@ func TestWhatFailedIsRecovered(t *testing.T) {
 		}
 	}
 	j := n.start(t, e.ID, "recover", map[string]any{"rate": 50})
-	attempts := map[string]int{}
 	for _, a := range events {
 		d := n.awaitState(t, a.ID, e.ID, "delivered")
 		if last := d.Attempts[len(d.Attempts)-1]; last.Trigger != "recover" && last.Trigger != "redrive" { // another test's
 			t.Errorf("the attempt is %+v", last)
 		}
-		attempts[a.ID] = d.AttemptCount
 	}
 	j = n.awaitJob(t, j, "done")
 	if j.Kind != "recover" || j.EndpointID != e.ID || j.Changed > j.Matched || j.Matched > len(events) {
 		t.Errorf("the job is %+v", j)
 	}
 
-	// Its dead letters are still in the queue. A redrive delivers nothing twice.
+	// Its dead letters are still in the queue, unless another test's redrive came
+	// while they were under way. A redrive of what is delivered delivers nothing twice.
 	again := n.awaitJob(t, n.start(t, e.ID, "recover", nil), "done")
 	if again.Matched != 0 {
 		t.Errorf("repeated, it found %d", again.Matched)
@@ -108,14 +107,18 @@ func TestWhatFailedIsRecovered(t *testing.T) {
 	marker := n.register(t, newEndpoint{URL: newHook(t, aborted).url, EventTypes: []string{"marker"}})
 	a := n.post(t, "marker", `{}`)
 	n.awaitState(t, a.ID, marker.ID, "dead")
+	settled := len(h.got())
 	redriveUntil(t, func() (bool, string) {
 		d := n.deliveryTo(t, a.ID, marker.ID)
 		return d.AttemptCount > 1, "the marker is " + d.String()
 	})
 	for _, a := range events {
-		if d := n.deliveryTo(t, a.ID, e.ID); d.State != "delivered" || d.AttemptCount != attempts[a.ID] {
+		if d := n.deliveryTo(t, a.ID, e.ID); d.State != "delivered" {
 			t.Errorf("after the redrive the delivery is %s", d)
 		}
+	}
+	if posts := len(h.got()); posts != settled {
+		t.Errorf("%d POSTs more since the redrive", posts-settled)
 	}
 }
 

@@ -110,22 +110,20 @@ func TestStackLosesNothingWhenTableAndQueueFail(t *testing.T) {
 	t.Logf("%d events accepted, turned away: %s. %s%s", l.countAccepted(), answers, result, report.String())
 }
 
-// under posts events while a fault lasts, until it has struck and, if it
-// strikes every call, the relay has turned events away; and on until all are accepted.
+// under posts events, so many at a time, while a fault lasts: until it has
+// struck and, if it strikes every call, the relay has turned events away. It
+// returns when all are accepted.
 func (l *ledger) under(t testing.TB, proxy *faultproxy.Proxy, f faultproxy.Fault, events int) (struck map[string]int, turnedAway int) {
 	t.Helper()
-	const enough = 5 // calls struck
 	before, _ := l.answers()
 	proxy.Strike(f)
 	defer proxy.Heal()
-	total := f.Share == 1
-	if total {
+	if f.Share == 1 {
 		l.outages++
 		l.down.Store(l.outages)
 	}
-	var posters sync.WaitGroup
-	posters.Go(func() { l.load(t, placed, events) })
-	eventually(t, patience, func() (bool, string) {
+	noticed := func() (bool, string) {
+		const enough = 5 // calls struck
 		calls := 0
 		struck = proxy.Struck()
 		for _, n := range struck {
@@ -133,13 +131,19 @@ func (l *ledger) under(t testing.TB, proxy *faultproxy.Proxy, f faultproxy.Fault
 		}
 		after, _ := l.answers()
 		turnedAway = after - before
-		return calls >= enough && (turnedAway > 0 || !total), fmt.Sprintf("%s: struck %v, turned away %d", f, struck, turnedAway)
-	})
-	l.down.Store(0)
-	if !total {
-		posters.Wait() // the fault outlasts them
-		struck = proxy.Struck()
+		return calls >= enough && (turnedAway > 0 || f.Share < 1), fmt.Sprintf("%s: struck %v, turned away %d", f, struck, turnedAway)
 	}
+	if f.Share < 1 { // events get through, each with as many calls as the relay makes of it
+		eventually(t, patience, func() (bool, string) {
+			l.load(t, placed, events)
+			return noticed()
+		})
+		return struck, turnedAway
+	}
+	var posters sync.WaitGroup
+	posters.Go(func() { l.load(t, placed, events) })
+	eventually(t, patience, noticed)
+	l.down.Store(0)
 	proxy.Heal()
 	posters.Wait()
 	return struck, turnedAway
