@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint bench faults clean
+.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint bench cost faults clean
 
 CACHE := .cache
 GOLANGCI_VERSION := v2.15.0
@@ -76,6 +76,9 @@ $(GOLANGCI):
 
 bench: ## Measures and stores the results in infra/bench/results
 	go run ./infra/bench
+
+cost: ## Counts what events ask of AWS on LocalStack, prices a million, stores that in infra/cost/results; ten minutes
+	infra/cost/run.sh
 
 faults: ## Runs the relay into faults, measures and stores the results in infra/faults/results; about ten minutes
 	go run ./infra/faults

@@ -32,7 +32,7 @@ import (
 
 func main() {
 	env := config.FromEnvironment()
-	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
+	log, metrics := telemetry.NewGatheringLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, schedule, outbound := env.Table(), env.Schedule(), env.Outbound()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	breaker, lifetime := env.Breaker(), env.Lifetime(schedule)
@@ -59,6 +59,7 @@ func main() {
 		Log: log,
 	})
 	lambda.Start(func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+		defer metrics.Write()
 		return sqsqueue.Response(dispatcher.Handle(ctx, sqsqueue.FromLambda(batch))), nil
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/seal"
+	"webhookrelay/shared/webhook"
 )
 
 // cloud is a table and a queue of the bench's own on an emulator of AWS, and
@@ -30,6 +31,8 @@ type cloud struct {
 	tally      tally
 	database   *dynamodb.Client
 	queue      *sqs.Client // by the mapping's proxy
+	quiet      *sqs.Client // past it, for receives that may find nothing
+	endpoints  *registry.Registry
 	name       string
 	queueURL   string
 	secretsKey string
@@ -57,6 +60,7 @@ func openCloud(ctx context.Context, endpoint, receiverURL string) (c *cloud, err
 		return c, err
 	}
 	c.queue = sqs.New(sqs.Options{Region: region, BaseEndpoint: &mapping, Credentials: credentials})
+	c.quiet = sqs.New(sqs.Options{Region: region, BaseEndpoint: &endpoint, Credentials: credentials})
 	if err := c.createQueue(ctx); err != nil {
 		return c, err
 	}
@@ -64,16 +68,26 @@ func openCloud(ctx context.Context, endpoint, receiverURL string) (c *cloud, err
 	if err := c.createKey(ctx, keys); err != nil {
 		return c, err
 	}
-	endpoints := registry.New(registry.Config{
+	c.endpoints = registry.New(registry.Config{
 		Store: dynamo.New(c.database, c.name, time.Now), Sealer: seal.New(awskms.New(keys, c.secretsKey), time.Now),
 		IDs: ids, CheckURL: func(string) error { return nil }, // the dispatcher's environment decides
 		Overlap: config.DefaultOverlap, Now: time.Now,
 	})
-	if _, _, err := endpoints.PutTenant(ctx, tenantID, "Bench"); err != nil {
-		return c, err
+	return c, c.subscribe(ctx, tenantID, receiverURL)
+}
+
+// subscribe makes a tenant whose events go to each of the URLs.
+func (c *cloud) subscribe(ctx context.Context, tenant webhook.TenantID, urls ...string) error {
+	if _, _, err := c.endpoints.PutTenant(ctx, tenant, "Bench"); err != nil {
+		return err
 	}
-	_, err = endpoints.CreateEndpoint(ctx, tenantID, registry.NewEndpoint{ID: "receiver", URL: receiverURL})
-	return c, err
+	for i, url := range urls {
+		id := webhook.EndpointID(fmt.Sprintf("receiver-%d", i))
+		if _, err := c.endpoints.CreateEndpoint(ctx, tenant, registry.NewEndpoint{ID: id, URL: url}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // proxy starts a counting proxy for one caller.
@@ -162,13 +176,17 @@ func (c *cloud) createKey(ctx context.Context, client *kms.Client) error {
 
 // post has ingest accept an event.
 func (c *cloud) post(request []byte) error {
+	return c.postTo("/v1/tenants/"+tenantID+"/events", request)
+}
+
+func (c *cloud) postTo(path string, request []byte) error {
 	var answer events.APIGatewayProxyResponse
 	err := c.ingest.invoke(events.APIGatewayProxyRequest{
-		HTTPMethod: http.MethodPost, Path: "/v1/tenants/" + tenantID + "/events",
+		HTTPMethod: http.MethodPost, Path: path,
 		Headers: map[string]string{"Authorization": "Bearer " + measure.AdminKey, "Content-Type": "application/json"},
 		Body:    string(request),
 	}, &answer)
-	if err == nil && answer.StatusCode != http.StatusAccepted {
+	if err == nil && answer.StatusCode/100 != 2 {
 		err = fmt.Errorf("ingest answered %d: %s", answer.StatusCode, answer.Body)
 	}
 	return err
@@ -199,6 +217,11 @@ func (c *cloud) dispatch(ctx context.Context, size int) (kept int, err error) {
 			})
 		}
 	}
+	return c.hand(ctx, batch, receipts)
+}
+
+// hand has the dispatcher handle a batch, and deletes what that does not keep.
+func (c *cloud) hand(ctx context.Context, batch events.SQSEvent, receipts map[string]string) (kept int, err error) {
 	var answer events.SQSEventResponse
 	if err := c.dispatcher.invoke(batch, &answer); err != nil {
 		return 0, err

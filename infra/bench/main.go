@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"webhookrelay/infra/cost"
 	"webhookrelay/infra/measure"
 )
 
@@ -41,10 +43,11 @@ type results struct {
 	Dev       *devResults      `json:"relay_dev,omitempty"`
 	Functions *functionResults `json:"functions,omitempty"`
 	AWS       *awsResults      `json:"aws,omitempty"`
+	Cost      *cost.Results    `json:"cost,omitempty"`
 }
 
 func main() {
-	only := flag.String("only", "", "measure one part: dev, functions or aws")
+	only := flag.String("only", "", "measure one part: dev, functions, aws or cost")
 	events := flag.Int("events", 4000, "events per round of the throughput measurements")
 	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
 	out := flag.String("out", "infra/bench/results", "directory for the results, from the root of the module")
@@ -57,8 +60,8 @@ func main() {
 
 func run(only string, events, rounds int, out string) (err error) {
 	switch {
-	case only != "" && only != "dev" && only != "functions" && only != "aws":
-		return fmt.Errorf("-only %s: there are dev, functions and aws", only)
+	case !slices.Contains([]string{"", "dev", "functions", "aws", "cost"}, only):
+		return fmt.Errorf("-only %s: there are dev, functions, aws and cost", only)
 	case rounds < 3:
 		return errors.New("-rounds: at least 3, or there is no median")
 	case events < 100:
@@ -97,6 +100,12 @@ func run(only string, events, rounds int, out string) (err error) {
 			return fmt.Errorf("aws: %w", err)
 		}
 		r.AWS.print()
+	}
+	if only == "cost" {
+		if r.Cost, err = measureCost(work, events); err != nil {
+			return fmt.Errorf("cost: %w", err)
+		}
+		printCost(r.Cost)
 	}
 	name := r.At.Format(time.DateOnly) + "-" + r.Commit
 	if only != "" {

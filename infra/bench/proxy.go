@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +23,10 @@ type tally struct {
 	requests   map[string]int // by "caller service.Operation"
 	readUnits  float64
 	writeUnits float64
-	errors     int
+	// absentUnits are read units for rows that were not there, which the emulator
+	// leaves out of what it states.
+	absentUnits float64
+	errors      int
 }
 
 // taken is what a tally held at some moment.
@@ -29,16 +34,25 @@ type taken struct {
 	requests   map[string]int
 	readUnits  float64
 	writeUnits float64
-	errors     int
+	// absentUnits: see tally.
+	absentUnits float64
+	errors      int
 }
 
 // take returns what was counted since the last take.
 func (t *tally) take() taken {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	was := taken{maps.Clone(t.requests), t.readUnits, t.writeUnits, t.errors}
-	t.requests, t.readUnits, t.writeUnits, t.errors = map[string]int{}, 0, 0, 0
+	was := taken{maps.Clone(t.requests), t.readUnits, t.writeUnits, t.absentUnits, t.errors}
+	t.requests, t.readUnits, t.writeUnits, t.absentUnits, t.errors = map[string]int{}, 0, 0, 0, 0
 	return was
+}
+
+// note counts a request that no proxy saw.
+func (t *tally) note(call string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.requests[call]++
 }
 
 // reads are the DynamoDB operations billed in read units; all others write.
@@ -66,10 +80,12 @@ func proxy(endpoint, caller string, t *tally) (address string, server *http.Serv
 	}
 	server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), dynamoTarget) {
-			if err := askForConsumption(r); err != nil {
+			asked, err := askForConsumption(r)
+			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
+			r = r.WithContext(context.WithValue(r.Context(), askedKey{}, asked))
 		}
 		forward.ServeHTTP(w, r)
 	})}
@@ -77,19 +93,81 @@ func proxy(endpoint, caller string, t *tally) (address string, server *http.Serv
 	return "http://" + listener.Addr().String(), server, nil
 }
 
-func askForConsumption(r *http.Request) error {
+// askedKey is under which a request's context holds the asked of it.
+type askedKey struct{}
+
+// asked is what a read asks for: how many rows, and how consistently.
+type asked struct{ consistent, eventual int }
+
+func askForConsumption(r *http.Request) (asked, error) {
 	var body map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return err
+		return asked{}, err
 	}
 	body["ReturnConsumedCapacity"] = json.RawMessage(`"TOTAL"`)
 	changed, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return asked{}, err
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
 	r.Header.Set("Content-Length", strconv.Itoa(len(changed)))
-	return nil
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return rowsAsked(operation, changed)
+}
+
+// rowsAsked counts the rows that a GetItem or BatchGetItem names; for a Query it is one.
+func rowsAsked(operation string, body []byte) (a asked, err error) {
+	type keys struct {
+		Keys           []json.RawMessage
+		ConsistentRead bool
+	}
+	var request struct {
+		ConsistentRead bool
+		RequestItems   map[string]keys
+	}
+	if operation != "GetItem" && operation != "BatchGetItem" && operation != "Query" {
+		return asked{}, nil
+	}
+	if err := json.Unmarshal(body, &request); err != nil {
+		return asked{}, err
+	}
+	all := []keys{{make([]json.RawMessage, 1), request.ConsistentRead}}
+	if operation == "BatchGetItem" {
+		all = slices.Collect(maps.Values(request.RequestItems))
+	}
+	for _, k := range all {
+		if k.ConsistentRead {
+			a.consistent += len(k.Keys)
+		} else {
+			a.eventual += len(k.Keys)
+		}
+	}
+	return a, nil
+}
+
+// absent returns what AWS bills for the rows that a reply does not hold: the
+// least that a read can cost (DynamoDB Developer Guide, "DynamoDB read and write
+// operations"). DynamoDB Local bills nothing for them.
+func (a asked) absent(reply []byte) float64 {
+	var got struct {
+		Item      json.RawMessage
+		Items     []json.RawMessage
+		Responses map[string][]json.RawMessage
+	}
+	if json.Unmarshal(reply, &got) != nil {
+		return 0 // consumed reports it
+	}
+	found := 0
+	if got.Item != nil || len(got.Items) > 0 {
+		found = 1
+	}
+	for _, rows := range got.Responses {
+		found += len(rows)
+	}
+	if a.consistent > 0 {
+		return float64(a.consistent + a.eventual - found)
+	}
+	return float64(a.eventual-found) / 2
 }
 
 // count notes one answered request.
@@ -100,7 +178,7 @@ func (t *tally) count(caller string, r *http.Response) error {
 	if service == "" {
 		return fmt.Errorf("unknown request %q to AWS", target)
 	}
-	units := 0.0
+	var units, missing float64
 	if service == "dynamodb" && r.StatusCode == http.StatusOK {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -110,12 +188,16 @@ func (t *tally) count(caller string, r *http.Response) error {
 		if units, err = consumed(body); err != nil {
 			return fmt.Errorf("%s: %w", operation, err)
 		}
+		if a, ok := r.Request.Context().Value(askedKey{}).(asked); ok {
+			missing = a.absent(body)
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests[caller+" "+service+"."+operation]++
 	if reads[operation] {
 		t.readUnits += units
+		t.absentUnits += missing
 	} else {
 		t.writeUnits += units
 	}

@@ -42,7 +42,7 @@ func Lasted(name string, d time.Duration) slog.Attr {
 
 // Aged is the metric called name with a duration in seconds.
 func Aged(name string, d time.Duration) slog.Attr {
-	return slog.Any(name, Metric{Value: d.Seconds(), Unit: Seconds})
+	return slog.Any(name, Metric{Value: d.Round(time.Millisecond).Seconds(), Unit: Seconds})
 }
 
 // NewFunctionLogger is NewLogger for a Lambda function of the named stack: of a line
@@ -80,7 +80,10 @@ type (
 func (e embedding) Handle(ctx context.Context, r slog.Record) error {
 	var metrics []declared
 	r.Attrs(func(a slog.Attr) bool {
-		if m, ok := a.Value.Any().(Metric); ok {
+		switch m := a.Value.Any().(type) {
+		case Metric:
+			metrics = append(metrics, declared{a.Key, m.Unit})
+		case Metrics:
 			metrics = append(metrics, declared{a.Key, m.Unit})
 		}
 		return true
