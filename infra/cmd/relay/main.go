@@ -17,7 +17,7 @@ import (
 type commands struct {
 	Dev      devCommand      `cmd:"" group:"Try" help:"Run the whole relay on this machine, over one SQLite file."`
 	Simulate simulateCommand `cmd:"" group:"Try" help:"Show what an outage of an endpoint does to a deployment."`
-	Capacity capacityCommand `cmd:"" group:"Try" help:"Say what a rate of events needs of AWS, which limits it meets, and what it costs."`
+	Capacity capacityCommand `cmd:"" group:"Try" help:"Say what a rate of events needs of AWS, and costs."`
 
 	Send sendCommand `cmd:"" group:"Send" help:"Post an event; with --wait, see what became of it."`
 
