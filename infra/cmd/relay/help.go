@@ -33,7 +33,7 @@ func overview(w io.Writer, app *kong.Application) error {
 		}
 		byGroup[name] = append(byGroup[name], node)
 	}
-	lines := []string{"Usage: relay COMMAND [ARGUMENTS] [FLAGS]", ""}
+	lines := []string{"Usage: relay COMMAND [ARGUMENTS] [FLAGS]"}
 	for _, group := range groups {
 		for i, node := range byGroup[group] {
 			title := group
