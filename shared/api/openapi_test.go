@@ -241,7 +241,7 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 	for _, scope := range keyring.TenantScopes {
 		scopes = append(scopes, string(scope))
 	}
-	if diff := cmp.Diff(schemas["KeyScope"].Enum, scopes); diff != "" {
+	if diff := cmp.Diff(schemas["TenantScope"].Enum, scopes); diff != "" {
 		t.Errorf("scopes documented (-) and known (+): %s", diff)
 	}
 }

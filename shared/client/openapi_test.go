@@ -298,7 +298,7 @@ func TestAnswersHoldWhatOpenAPIDescribes(t *testing.T) {
 	t.Parallel()
 	d := readDocument(t)
 	for name, of := range map[string]reflect.Type{
-		"Page":        reflect.TypeFor[client.Page[int]](),
+		"KeyPage":     reflect.TypeFor[client.Page[int]](),
 		"Tenant":      reflect.TypeFor[client.Tenant](),
 		"Endpoint":    reflect.TypeFor[client.Endpoint](),
 		"Health":      reflect.TypeFor[client.Health](),
