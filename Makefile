@@ -36,8 +36,9 @@ simulate: ## Runs SEEDS random simulations; `go test ./infra/simulate -run TestR
 fuzz: ## Fuzzes every parser of outside bytes for FUZZ_TIME each
 	infra/fuzz.sh $(FUZZ_TIME)
 
-audit: ## Sends made-up requests to the API by openapi.yaml, and holds template.yaml to Checkov's rules
+audit: ## Lints openapi.yaml, tries clients and requests made from it, and holds template.yaml to Checkov's rules
 	infra/audit/install.sh
+	infra/audit/clients.sh
 	infra/audit/api.sh
 	infra/audit/template.sh
 

@@ -60,7 +60,9 @@ env -u RELAY_TEST_AWS_ENDPOINT -u RELAY_TEST_REQUIRED make --no-print-directory 
 step "fuzz, for some minutes in all"
 infra/fuzz.sh 8s
 
-if need "Schemathesis and Checkov" infra/audit/install.sh; then
+if need "Schemathesis, Checkov, Redocly and makers of clients" infra/audit/install.sh; then
+  step "openapi.yaml, and clients in other languages made from it"
+  infra/audit/clients.sh
   step "made-up requests, good and bad, by openapi.yaml"
   infra/audit/api.sh
   step "the template's rules"
