@@ -10,6 +10,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/throttle"
+	"webhookrelay/shared/trace"
 	"webhookrelay/shared/webhook"
 )
 
@@ -56,7 +57,7 @@ func (a Accept) postEvent(w http.ResponseWriter, r *http.Request) error {
 
 // readEvent reads and checks one event to accept.
 func readEvent(r *http.Request) (ingest.Request, error) {
-	request := ingest.Request{Tenant: tenantOf(r), IdempotencyKey: r.Header.Get("Idempotency-Key")}
+	request := ingest.Request{Tenant: tenantOf(r), IdempotencyKey: r.Header.Get("Idempotency-Key"), Trace: trace.Of(r.Header)}
 	if err := decode(r, webhook.MaxDataBytes+envelopeAllowance, eventFields(&request)); err != nil {
 		return request, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/trace"
 	"webhookrelay/shared/webhook"
 )
 
@@ -72,6 +73,7 @@ type batchItem struct {
 // acceptAll reads the items and accepts those that are well formed, in order.
 func (a Accept) acceptAll(r *http.Request, items []json.RawMessage) ([]ingest.Outcome, error) {
 	outcomes := make([]ingest.Outcome, len(items))
+	from := trace.Of(r.Header)
 	var requests []ingest.Request
 	var places []int
 	for i, item := range items {
@@ -80,6 +82,7 @@ func (a Accept) acceptAll(r *http.Request, items []json.RawMessage) ([]ingest.Ou
 			outcomes[i].Err = err
 			continue
 		}
+		request.Trace = from
 		requests, places = append(requests, request), append(places, i)
 	}
 	// Also without any, for an unknown tenant is to be named.

@@ -170,6 +170,16 @@ func TestDelivery(t *testing.T) {
 			}
 		}
 	})
+	rule("AnAttemptWithinATraceLogsIt", func(w *world) {
+		w.event.Trace.Parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		w.must(w.store.PutEvents(w.t.Context(), []webhook.Event{w.event}))
+		w.sender.answers = []webhook.Result{{StatusCode: 200, Span: "00f067aa0ba902b7"}}
+		w.settle()
+		lines := w.logged("attempt")
+		if last := lines[len(lines)-1]; last["trace_id"] != "0af7651916cd43dd8448eb211c80319c" || last["span_id"] != "00f067aa0ba902b7" {
+			w.t.Errorf("%v", last)
+		}
+	})
 }
 
 // fail lets every attempt fail until the delivery is dead and its message a dead letter.

@@ -11,6 +11,7 @@ import (
 
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/telemetry"
+	"webhookrelay/shared/trace"
 	"webhookrelay/shared/webhook"
 )
 
@@ -223,7 +224,7 @@ func (d *Dispatcher) attempt(ctx, attempts context.Context, j *job, delivery web
 		hold = health.OpenUntil
 	}
 	recorded, f, err := d.record(ctx, j, delivery, attempt, result, hold)
-	d.logAttempt(recorded, attempt, j.loaded.Event.AcceptedAt, err)
+	d.logAttempt(recorded, attempt, *j.loaded.Event, result.Span, err)
 	if err != nil {
 		// The endpoint may have the event, but nobody would know: try again later.
 		return d.putBack(j.message)
@@ -378,7 +379,7 @@ func (d *Dispatcher) disable(ctx context.Context, endpoint webhook.Endpoint, rea
 
 // logAttempt writes the one line an attempt has, with what is to be counted. No
 // payload, no secrets, no answer of the receiver.
-func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attempt, accepted time.Time, err error) {
+func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attempt, event webhook.Event, span string, err error) {
 	outcome, count := "failed", "AttemptsFailed"
 	if attempt.Reason == "" {
 		outcome, count = "delivered", "AttemptsDelivered"
@@ -398,13 +399,16 @@ func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attem
 		telemetry.Lasted("AttemptDuration", attempt.Duration),
 	}
 	if delivery.AttemptCount == 1 {
-		attrs = append(attrs, telemetry.Aged("DeliveryLag", attempt.At.Sub(accepted)))
+		attrs = append(attrs, telemetry.Aged("DeliveryLag", attempt.At.Sub(event.AcceptedAt)))
 	}
 	if delivery.State == webhook.Dead && !delivery.DiedAt.Before(attempt.At) {
 		attrs = append(attrs, telemetry.Counted("DeliveriesDead", 1))
 	}
 	if attempt.Reason != "" {
 		attrs = append(attrs, slog.String("reason", string(attempt.Reason)), slog.String("detail", attempt.Detail))
+	}
+	if span != "" {
+		attrs = append(attrs, slog.String("trace_id", trace.ID(event.Trace)), slog.String("span_id", span))
 	}
 	if !delivery.NextAttemptAt.IsZero() {
 		attrs = append(attrs, slog.Time("next_attempt_at", delivery.NextAttemptAt), slog.String("next_cause", string(delivery.NextCause)))

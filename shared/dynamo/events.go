@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -21,6 +22,7 @@ const (
 	eventAccepted  = "a"
 	eventTargets   = "g" // endpoint ids, joined by commas, which they cannot hold
 	eventUnsent    = "u"
+	eventTrace     = "tr" // the traceparent, and after a space the tracestate
 	eventBody      = "b"
 	eventDeflated  = "z" // the body, where that saves a write unit
 )
@@ -114,6 +116,7 @@ func encodeEvent(k key, e webhook.Event) item {
 	row.setTime(eventAccepted, e.AcceptedAt)
 	row.setStr(eventTargets, joinStrings(e.Targets))
 	row.setBool(eventUnsent, e.Unsent)
+	row.setStr(eventTrace, strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State))
 	row.setExpiry(e.ExpiresAt)
 	row.setPacked(eventBody, eventDeflated, e.Body)
 	return row
@@ -127,6 +130,7 @@ func decodeEvent(tenant webhook.TenantID, row item) (webhook.Event, error) {
 	if err != nil {
 		return webhook.Event{}, unreadable("event", string(ref), err)
 	}
+	parent, state, _ := strings.Cut(row.str(eventTrace), " ")
 	return webhook.Event{
 		Tenant:     tenant,
 		Ref:        ref,
@@ -139,6 +143,7 @@ func decodeEvent(tenant webhook.TenantID, row item) (webhook.Event, error) {
 		AcceptedAt: row.time(eventAccepted),
 		ExpiresAt:  row.time(attrExpires),
 		Unsent:     row.bool(eventUnsent),
+		Trace:      webhook.Trace{Parent: parent, State: state},
 	}, nil
 }
 

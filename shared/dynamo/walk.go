@@ -27,7 +27,7 @@ const (
 
 // Attributes that a list of events needs: all but the body.
 const listedAttributes = attrPK + ", " + attrSK + ", " + attrExpires + ", " + attrRev + ", " +
-	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUnsent
+	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUnsent + ", " + eventTrace
 
 // walk visits a tenant's events with their delivery rows, newest first, from a
 // position on, until visit returns false, the bounds of one call are reached or

@@ -76,6 +76,8 @@ type Request struct {
 	Channels []webhook.Channel
 	// Timestamp is when the event happened; zero means now.
 	Timestamp time.Time
+	// Trace is where the request was in a distributed trace; a repeat may be elsewhere.
+	Trace webhook.Trace
 	// Data is the event's JSON value, passed on byte for byte.
 	Data []byte
 	// Reworded: a repeat under the same ID may say the same in other words. What
@@ -187,7 +189,7 @@ func (in *Ingester) resume(ctx context.Context, fresh webhook.Event) (webhook.Ev
 // event builds what is stored under ref.
 func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.Endpoint, now time.Time) webhook.Event {
 	e := webhook.Event{
-		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Channels: r.Channels, Timestamp: r.Timestamp,
+		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Channels: r.Channels, Timestamp: r.Timestamp, Trace: r.Trace,
 		AcceptedAt: now, ExpiresAt: now.Add(in.Retention),
 	}
 	if e.ID == "" {

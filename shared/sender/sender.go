@@ -18,6 +18,7 @@ import (
 	"webhookrelay/shared/safedial"
 	"webhookrelay/shared/seal"
 	"webhookrelay/shared/signature"
+	"webhookrelay/shared/trace"
 	"webhookrelay/shared/webhook"
 )
 
@@ -142,7 +143,13 @@ func (s *Sender) post(ctx context.Context, endpoint webhook.Endpoint, e webhook.
 	request.Header.Set(signature.HeaderID, string(e.ID))
 	request.Header.Set(signature.HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
 	request.Header.Set(signature.HeaderSignature, sig)
+	span := trace.Continue(e.Trace, request.Header)
+	result := s.do(request)
+	result.Span = span.ID
+	return result
+}
 
+func (s *Sender) do(request *http.Request) webhook.Result {
 	response, err := s.client.Do(request)
 	if err != nil {
 		return failure(err)

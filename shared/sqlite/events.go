@@ -32,12 +32,13 @@ func putEvent(c *conn, e webhook.Event) error {
 		body = []byte{}
 	}
 	_, err := c.exec(`
-		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body, channels)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body, channels, trace)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 		ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
-			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10, channels = ?11`,
+			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10, channels = ?11, trace = ?12`,
 		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinNames(e.Targets),
-		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body, joinNames(e.Channels))
+		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body, joinNames(e.Channels),
+		strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State))
 	return err
 }
 
@@ -103,7 +104,7 @@ func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, p webhook.P
 const beyond = "\x7f"
 
 const (
-	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, channels"
+	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, channels, trace"
 	listEvents   = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? ORDER BY ref DESC LIMIT ?"
 	oneEvent     = "SELECT " + eventColumns + ", body FROM events WHERE tenant = ? AND ref = ?"
 )
@@ -123,13 +124,14 @@ func event(c *conn, tenant webhook.TenantID, ref webhook.EventRef, now time.Time
 func scanEvent(row scanner, tenant webhook.TenantID, more ...any) (webhook.Event, error) {
 	e := webhook.Event{Tenant: tenant}
 	var timestamp, accepted, expires int64
-	var targets, channels string
-	dest := append([]any{&e.Ref, &e.ID, &e.Type, &timestamp, &targets, &accepted, &expires, &e.Unsent, &channels}, more...)
+	var targets, channels, from string
+	dest := append([]any{&e.Ref, &e.ID, &e.Type, &timestamp, &targets, &accepted, &expires, &e.Unsent, &channels, &from}, more...)
 	if err := row.Scan(dest...); err != nil {
 		return webhook.Event{}, err
 	}
 	e.Timestamp, e.AcceptedAt, e.ExpiresAt = instant(timestamp), instant(accepted), instant(expires)
 	e.Targets, e.Channels = splitNames[webhook.EndpointID](targets), splitNames[webhook.Channel](channels)
+	e.Trace.Parent, e.Trace.State, _ = strings.Cut(from, " ")
 	return e, nil
 }
 

@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3, schema4, schema5}
+var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -126,6 +126,12 @@ CREATE TABLE turns (
 	PRIMARY KEY (tenant, endpoint, rate)
 ) WITHOUT ROWID;
 CREATE INDEX turns_expiry ON turns (expires_at);
+`
+
+// schema6 adds where an event's producer was in a distributed trace: its
+// traceparent, and after a space its tracestate.
+const schema6 = `
+ALTER TABLE events ADD COLUMN trace TEXT NOT NULL DEFAULT '';
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

@@ -113,7 +113,7 @@ func (s *bench) event(age time.Duration, targets ...webhook.EndpointID) webhook.
 	at := s.clock.Now().Add(-age)
 	ref := id.NewSource().EventRef(at)
 	return webhook.Event{
-		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Channels: []webhook.Channel{"eu", "b-2"}, Timestamp: at.Add(-1234 * time.Millisecond),
+		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Channels: []webhook.Channel{"eu", "b-2"}, Trace: webhook.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "rojo=00f067aa0ba902b7,congo=a b"}, Timestamp: at.Add(-1234 * time.Millisecond),
 		Body: []byte(`{"type":"invoice.paid"}`), Targets: targets, AcceptedAt: at.Add(7 * time.Millisecond),
 		ExpiresAt: at.Truncate(time.Second).Add(retention),
 	}

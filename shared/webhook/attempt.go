@@ -102,6 +102,9 @@ type Result struct {
 	// Control is what the endpoint told the relay to do, empty if nothing.
 	Control  Control
 	Duration time.Duration
+	// Span is the attempt's own in the event's trace, 16 hexadecimal digits; empty
+	// without a trace.
+	Span string
 	// Aborted: the relay itself cut the attempt short; it says nothing of the endpoint.
 	Aborted bool
 }

@@ -28,6 +28,8 @@ type Event struct {
 	Type      EventType
 	Channels  []Channel
 	Timestamp time.Time
+	// Trace is where the event's producer was in a distributed trace, if it said.
+	Trace Trace
 	// Body is what is posted to every endpoint: built once, identical on each attempt.
 	Body []byte
 	// Targets are the endpoints that matched when the event was accepted.
