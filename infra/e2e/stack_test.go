@@ -34,6 +34,7 @@ type stack struct {
 const (
 	dispatcherFunction = "DispatcherFunction"
 	ingestFunction     = "IngestFunction"
+	sourceFunction     = "SourceFunction"
 	anyFunction        = ""
 )
 

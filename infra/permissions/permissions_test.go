@@ -113,7 +113,7 @@ func TestTheTemplatesRolesCanBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := permissions.Grant{Action: "sqs:SendMessage", Resource: "DeliveryQueue"}
-	if len(grants) != 4 || !slices.Contains(grants["IngestFunction"], want) {
+	if len(grants) != 5 || !slices.Contains(grants["IngestFunction"], want) {
 		t.Errorf("%v", grants)
 	}
 	for function, all := range grants {

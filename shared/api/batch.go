@@ -77,7 +77,7 @@ func (a Accept) acceptAll(r *http.Request, items []json.RawMessage) ([]ingest.Ou
 	var requests []ingest.Request
 	var places []int
 	for i, item := range items {
-		request, err := readItem(tenantOf(r), item)
+		request, err := ReadEvent(tenantOf(r), item)
 		if err != nil {
 			outcomes[i].Err = err
 			continue
@@ -96,8 +96,9 @@ func (a Accept) acceptAll(r *http.Request, items []json.RawMessage) ([]ingest.Ou
 	return outcomes, nil
 }
 
-// readItem reads and checks one event of a batch.
-func readItem(tenant webhook.TenantID, item json.RawMessage) (ingest.Request, error) {
+// ReadEvent reads and checks one event in the form that a batch holds it. An error
+// is a *webhook.Invalid or a *Problem.
+func ReadEvent(tenant webhook.TenantID, item json.RawMessage) (ingest.Request, error) {
 	request := ingest.Request{Tenant: tenant}
 	if len(item) > webhook.MaxDataBytes+envelopeAllowance {
 		return request, tooLarge(fmt.Sprintf("The event is larger than %d bytes.", webhook.MaxDataBytes+envelopeAllowance))

@@ -267,6 +267,18 @@ func (s *Source) OperatorTenant() webhook.TenantID {
 	return webhook.TenantID(text)
 }
 
+// SourceTenant returns RELAY_SOURCE_TENANT, the tenant whose events EventBridge's
+// are; empty when they are refused.
+func (s *Source) SourceTenant() webhook.TenantID {
+	text := s.text("RELAY_SOURCE_TENANT")
+	if text != "" {
+		if err := webhook.CheckID("RELAY_SOURCE_TENANT", text); err != nil {
+			s.faults = append(s.faults, err)
+		}
+	}
+	return webhook.TenantID(text)
+}
+
 // FairQueues returns RELAY_FAIR_QUEUES: whether messages carry their tenant as
 // group, so that SQS does not let one tenant's backlog delay the others'.
 func (s *Source) FairQueues() bool {

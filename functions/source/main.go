@@ -1,0 +1,53 @@
+// Command source is the Lambda function that publishes events which AWS itself
+// brings: messages of a queue, and EventBridge's.
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/config"
+	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/id"
+	"webhookrelay/shared/ingest"
+	"webhookrelay/shared/intake"
+	"webhookrelay/shared/sqsqueue"
+	"webhookrelay/shared/telemetry"
+)
+
+func main() {
+	env := config.FromEnvironment()
+	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
+	table, retention, tenant := env.Table(), env.Retention(), env.SourceTenant()
+	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
+	aws, err := awsenv.Config()
+	if err := errors.Join(env.Err(), err); err != nil {
+		log.Error("start failed", "error", err.Error())
+		os.Exit(1)
+	}
+	in := intake.Intake{Tenant: tenant, Log: log, Ingester: ingest.New(ingest.Config{
+		Store:     dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+		Queue:     sqsqueue.New(sqs.NewFromConfig(aws), deliveries),
+		IDs:       id.NewSource(),
+		Retention: retention,
+		Now:       time.Now,
+		Sleep:     ingest.Sleep,
+		Log:       log,
+	})}
+	lambda.Start(func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+		messages := make([]intake.Message, len(batch.Records))
+		for i, record := range batch.Records {
+			messages[i] = intake.Message{ID: record.MessageId, Body: []byte(record.Body)}
+		}
+		return sqsqueue.Response(in.Handle(ctx, messages)), nil
+	})
+}
