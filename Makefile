@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint bench cost faults clean
+.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint reference bench cost faults clean
 
 CACHE := .cache
 GOLANGCI_VERSION := v2.15.0
@@ -74,6 +74,9 @@ lint: $(GOLANGCI) ## Runs golangci-lint
 $(GOLANGCI):
 	GOBIN="$(CURDIR)/$(CACHE)/bin" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(CACHE)/bin/golangci-lint $@
+
+reference: ## Makes the page under /docs from openapi.yaml
+	go generate ./shared/api
 
 bench: ## Measures and stores the results in infra/bench/results
 	go run ./infra/bench

@@ -45,12 +45,13 @@ var owners = map[string][]string{
 	"github.com/alecthomas/kong":                    {"main"},
 	"github.com/mattn/go-isatty":                    {"main"},
 	"go.yaml.in/yaml/v3":                            {"main"},
+	"github.com/yuin/goldmark":                      {"main"},
 	"github.com/google/go-cmp":                      {"storetest"},
 	"pgregory.net/rapid":                            {"storetest"},
 }
 
 // forbidden lists what no Lambda function may contain, even indirectly.
-var forbidden = []string{"modernc.org/sqlite", "github.com/alecthomas/kong", "github.com/mattn/go-isatty", "go.yaml.in/yaml/v3", "testing", "net/http/httptest"}
+var forbidden = []string{"modernc.org/sqlite", "github.com/alecthomas/kong", "github.com/mattn/go-isatty", "go.yaml.in/yaml/v3", "github.com/yuin/goldmark", "testing", "net/http/httptest"}
 
 // keyService is what only the functions that open secrets hold.
 const keyService = "github.com/aws/aws-sdk-go-v2/service/kms"

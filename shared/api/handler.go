@@ -104,6 +104,7 @@ var whole = func() *http.ServeMux {
 
 // addresses lists every route; a test holds it against the groups.
 var addresses = []string{
+	"GET /docs",
 	"GET /healthz",
 	"GET /openapi.yaml",
 	"GET /v1/audit",

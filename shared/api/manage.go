@@ -38,6 +38,7 @@ func (m Manage) routes() []route {
 	)
 	return []route{
 		{method: http.MethodGet, pattern: "/healthz", needs: auth.Public, handle: m.healthz},
+		{method: http.MethodGet, pattern: "/docs", needs: auth.Public, handle: m.reference},
 		{method: http.MethodGet, pattern: "/openapi.yaml", needs: auth.Public, handle: m.openAPI},
 		{method: http.MethodGet, pattern: "/v1/tenants", needs: auth.Operate, handle: m.listTenants},
 		{method: http.MethodPut, pattern: tenant, needs: auth.Operate, handle: m.putTenant},

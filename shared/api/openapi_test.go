@@ -109,6 +109,7 @@ func (d document) scopes(t *testing.T, r route) (scopes []auth.Scope, said bool)
 func TestWhoMayCallWhat(t *testing.T) {
 	t.Parallel()
 	want := []string{
+		"GET /docs: public",
 		"GET /healthz: public",
 		"GET /openapi.yaml: public",
 		"GET /v1/audit: admin",

@@ -33,8 +33,9 @@ var (
 // operations calls every method once, with everything set that it takes. The
 // names are the operationIds.
 var operations = map[string]func(context.Context, *client.Client) error{
-	"health":  func(ctx context.Context, c *client.Client) error { return second(c.Health(ctx)) },
-	"openAPI": func(ctx context.Context, c *client.Client) error { return second(c.OpenAPI(ctx)) },
+	"health":    func(ctx context.Context, c *client.Client) error { return second(c.Health(ctx)) },
+	"reference": func(ctx context.Context, c *client.Client) error { return second(c.Reference(ctx)) },
+	"openAPI":   func(ctx context.Context, c *client.Client) error { return second(c.OpenAPI(ctx)) },
 
 	"listTenants": func(ctx context.Context, c *client.Client) error {
 		return second(c.ListTenants(ctx, client.PageOptions{Limit: 10, Cursor: "next"}))

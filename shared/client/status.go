@@ -28,3 +28,8 @@ func (c *Client) Health(ctx context.Context) (Status, error) {
 func (c *Client) OpenAPI(ctx context.Context) ([]byte, error) {
 	return get[[]byte](ctx, c, "/openapi.yaml", nil)
 }
+
+// Reference returns the relay's description of itself as a page, HTML. It needs no key.
+func (c *Client) Reference(ctx context.Context) ([]byte, error) {
+	return get[[]byte](ctx, c, "/docs", nil)
+}
