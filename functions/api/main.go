@@ -22,6 +22,7 @@ import (
 	"webhookrelay/shared/gateway"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
@@ -35,7 +36,7 @@ func main() {
 	env := config.FromEnvironment()
 	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, queueURL, fair := env.Table(), env.QueueURL(), env.FairQueues()
-	adminKey, keyRate := env.AdminKey(), env.KeyRate()
+	adminKey, keyRate, retention := env.AdminKey(), env.KeyRate(), env.Retention()
 	deadLetterURL, deadLetterARN := env.DeadLetters()
 	outbound, overlap, secretsKey := env.Outbound(), env.Overlap(), env.SecretsKey()
 	aws, err := awsenv.Config()
@@ -48,6 +49,9 @@ func main() {
 	queue := sqsqueue.New(sqs.NewFromConfig(aws), sqsqueue.Config{
 		URL: queueURL, DeadLetterURL: deadLetterURL, DeadLetterARN: deadLetterARN, Fair: fair,
 	})
+	ingester := ingest.New(ingest.Config{
+		Store: store, Queue: queue, IDs: ids, Retention: retention, Now: time.Now, Sleep: ingest.Sleep, Log: log,
+	})
 	past := history.History{Store: store}
 	trail := audit.Trail{Store: store, IDs: ids, Now: time.Now}
 	callers := auth.New(auth.Config{Store: store, Admin: adminKey, Now: time.Now})
@@ -59,6 +63,7 @@ func main() {
 			Store: store, Sealer: sealer, IDs: ids,
 			CheckURL: outbound.CheckURL, Overlap: overlap, Now: time.Now,
 		}),
+		Ingester: ingester,
 		History:  past,
 		Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
 		Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},

@@ -98,6 +98,7 @@ type portalLinkView struct {
 	ExpiresAt timestamp  `json:"expires_at"`
 }
 
+// postPortalLink issues a link to the path's tenant, or to all where it names none.
 func (m Manage) postPortalLink(w http.ResponseWriter, r *http.Request) error {
 	var seconds *int64
 	err := decodeOptional(r, fields{"expires_in_seconds": intoPointer("expires_in_seconds", "a whole number of seconds", &seconds)})

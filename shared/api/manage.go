@@ -7,6 +7,7 @@ import (
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/history"
+	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
@@ -21,6 +22,7 @@ var OpenAPI []byte
 // and look at what it did.
 type Manage struct {
 	Registry *registry.Registry
+	Ingester *ingest.Ingester
 	History  history.History
 	Replayer replay.Replayer
 	Jobs     replay.Jobs
@@ -50,6 +52,7 @@ func (m Manage) routes() []route {
 		{method: http.MethodDelete, pattern: endpoint, needs: auth.Configure, handle: m.deleteEndpoint},
 		{method: http.MethodGet, pattern: endpoint + "/secret", needs: auth.Configure, handle: m.getSecret},
 		{method: http.MethodPost, pattern: endpoint + "/secret/rotate", needs: auth.Configure, handle: m.rotateSecret},
+		{method: http.MethodPost, pattern: endpoint + "/test", needs: auth.Configure, handle: m.postTest},
 		{method: http.MethodGet, pattern: events, needs: auth.Read, handle: m.listEvents},
 		{method: http.MethodGet, pattern: events + "/{event}", needs: auth.Read, handle: m.getEvent},
 		{method: http.MethodGet, pattern: deliveries, needs: auth.Read, handle: m.listDeliveries},
@@ -68,6 +71,7 @@ func (m Manage) routes() []route {
 		{method: http.MethodDelete, pattern: tenant + "/keys/{key}", needs: auth.Grant, handle: m.deleteKey},
 		{method: http.MethodPost, pattern: tenant + "/portal-links", needs: auth.Grant, handle: m.postPortalLink},
 		{method: http.MethodGet, pattern: tenant + "/audit", needs: auth.ReadAudit, handle: m.listAudit},
+		{method: http.MethodPost, pattern: "/v1/portal-links", needs: auth.Operate, handle: m.postPortalLink},
 		{method: http.MethodPost, pattern: "/v1/keys", needs: auth.Operate, handle: m.postAdminKey},
 		{method: http.MethodGet, pattern: "/v1/keys", needs: auth.Operate, handle: m.listKeys},
 		{method: http.MethodDelete, pattern: "/v1/keys/{key}", needs: auth.Operate, handle: m.deleteKey},

@@ -18,6 +18,13 @@ type statsView struct {
 	From     timestamp  `json:"from"`
 	Total    tallyView  `json:"total"`
 	Hours    []hourView `json:"hours"`
+	// Endpoints are those that deliveries go to, by id.
+	Endpoints []endpointTallyView `json:"endpoints"`
+}
+
+type endpointTallyView struct {
+	EndpointID webhook.EndpointID `json:"endpoint_id"`
+	tallyView
 }
 
 type hourView struct {
@@ -36,6 +43,7 @@ type tallyView struct {
 type latencyView struct {
 	P50 int64 `json:"p50"`
 	P90 int64 `json:"p90"`
+	P95 int64 `json:"p95"`
 	P99 int64 `json:"p99"`
 	Max int64 `json:"max"`
 }
@@ -53,7 +61,7 @@ func viewTally(t history.Tally) tallyView {
 			latency, _ := t.Latency(part)
 			return latency.Milliseconds()
 		}
-		view.Latency = &latencyView{P50: at(.5), P90: at(.9), P99: at(.99), Max: at(1)}
+		view.Latency = &latencyView{P50: at(.5), P90: at(.9), P95: at(.95), P99: at(.99), Max: at(1)}
 	}
 	return view
 }
@@ -86,9 +94,13 @@ func (m Manage) getStats(w http.ResponseWriter, r *http.Request) error {
 	view := statsView{
 		Since: timestamp(filter.Since), Until: timestamp(filter.Until), Complete: stats.Complete, From: timestamp(stats.From),
 		Total: viewTally(stats.Total), Hours: make([]hourView, len(stats.Hours)),
+		Endpoints: make([]endpointTallyView, len(stats.Endpoints)),
 	}
 	for i, hour := range stats.Hours {
 		view.Hours[i] = hourView{timestamp(hour.Start), viewTally(hour.Tally)}
+	}
+	for i, endpoint := range stats.Endpoints {
+		view.Endpoints[i] = endpointTallyView{endpoint.ID, viewTally(endpoint.Tally)}
 	}
 	writeJSON(w, http.StatusOK, view)
 	return nil

@@ -61,7 +61,7 @@ func newWorld(t testing.TB, change ...func(*api.Config, *api.Accept)) *world {
 			Registry: registry.New(registry.Config{
 				Store: store, Sealer: sealer, IDs: ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: time.Now,
 			}),
-			History: past, Trail: trail,
+			Ingester: accept.Ingester, History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
 			Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
 			Keyring: keyring.New(keyring.Config{

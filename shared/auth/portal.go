@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -25,8 +26,10 @@ type PortalKey struct {
 	Sealed []byte
 }
 
-// Link is a portal link: for one tenant, for a while.
+// Link is a portal link: for one tenant, or for all, for a while.
 type Link struct {
+	// Tenant is whom the link is for; empty for an operator's, which opens the
+	// whole installation.
 	Tenant webhook.TenantID
 	ID     KeyID
 	// Issuer is the key that asked for it, and with which it ends; ByAdmin says
@@ -38,7 +41,8 @@ type Link struct {
 
 // A token is "portal_" and, joined by dots: the tenant, the link's id, the
 // issuing key, the expiry in seconds since 1970, and the ed25519 signature of all
-// before in base64. The issuing key begins with "~" when it is an admin key.
+// before in base64. The issuing key begins with "~" when it is an admin key, and
+// "~" stands in the tenant's place in an operator's token.
 
 // signatureText is how a signature is written: one text for each, so that a
 // token cannot be altered and stay valid.
@@ -54,7 +58,7 @@ func (l Link) Token(private ed25519.PrivateKey, admin Digest) string {
 		issuer = everywhere + issuer
 	}
 	text := PortalPrefix + strings.Join([]string{
-		string(l.Tenant), string(l.ID), issuer, strconv.FormatInt(l.ExpiresAt.Unix(), 10),
+		cmp.Or(string(l.Tenant), everywhere), string(l.ID), issuer, strconv.FormatInt(l.ExpiresAt.Unix(), 10),
 	}, ".")
 	signature := ed25519.Sign(private, signed(text, l.Issuer, admin))
 	return text + "." + signatureText.EncodeToString(signature)
@@ -89,7 +93,20 @@ func parseToken(token string) (l Link, text string, signature []byte, ok bool) {
 	l = Link{Tenant: webhook.TenantID(parts[0]), ID: KeyID(parts[1]), ExpiresAt: time.Unix(seconds, 0)}
 	issuer, byAdmin := strings.CutPrefix(parts[2], everywhere)
 	l.Issuer, l.ByAdmin = KeyID(issuer), byAdmin
+	if parts[0] == everywhere {
+		l.Tenant = ""
+	}
 	return l, text, signature, true
+}
+
+// ReadToken returns what a portal token says of its link, and false for a text
+// of another form. Whether the relay made it, Authenticate says.
+func ReadToken(token string) (Link, bool) {
+	if !strings.HasPrefix(token, PortalPrefix) || len(token) > maxText {
+		return Link{}, false
+	}
+	l, _, _, ok := parseToken(token)
+	return l, ok
 }
 
 // visitor returns whom a portal token stands for, or ErrNotFound.
@@ -117,6 +134,9 @@ func (a *Authenticator) visitor(ctx context.Context, token string) (Principal, e
 		if _, err := a.keys.key(ctx, issuer); err != nil {
 			return Principal{}, err
 		}
+	}
+	if l.Tenant == "" {
+		return Principal{Scope: ScopeAdmin, Key: l.ID}, nil
 	}
 	return Principal{Tenant: l.Tenant, Scope: ScopePortal, Key: l.ID}, nil
 }

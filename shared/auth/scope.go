@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"webhookrelay/shared/webhook"
 )
@@ -78,6 +79,12 @@ type Principal struct {
 	// Key is the key's id, or the portal link's.
 	Key KeyID
 }
+
+// LinkIDPrefix begins the id of every portal link.
+const LinkIDPrefix = "link_"
+
+// IsLink reports whether the id is a portal link's rather than a key's.
+func (k KeyID) IsLink() bool { return strings.HasPrefix(string(k), LinkIDPrefix) }
 
 // Admit says whether the caller may do what needs p to tenant, which is empty
 // where the whole installation is concerned. Another tenant than the caller's is

@@ -120,6 +120,21 @@ func (c *Client) RetryDelivery(ctx context.Context, tenant, delivery string) (De
 	return answer, err
 }
 
+// TestEvent is an event for one endpoint alone.
+type TestEvent struct {
+	Type string `json:"type"`
+	// Data is any JSON value of at most 256 KiB.
+	Data json.RawMessage `json:"data"`
+}
+
+// TestEndpoint sends an event to one endpoint, whatever it subscribed to, and
+// returns its delivery.
+func (c *Client) TestEndpoint(ctx context.Context, tenant, endpoint string, event TestEvent) (Delivery, error) {
+	var answer Delivery
+	_, err := c.do(ctx, call{method: http.MethodPost, path: endpointAt(tenant, endpoint) + "/test", body: event}, &answer)
+	return answer, err
+}
+
 // DeadLetter is a delivery that was given up.
 type DeadLetter struct {
 	TenantID string `json:"tenant_id"`

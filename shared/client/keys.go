@@ -98,6 +98,13 @@ func (c *Client) RevokeAdminKey(ctx context.Context, key string) error {
 	return err
 }
 
+// CreateOperatorLink issues a portal link to all tenants, for an operator.
+func (c *Client) CreateOperatorLink(ctx context.Context, link NewPortalLink) (PortalLink, error) {
+	var answer PortalLink
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/portal-links", body: link, repeatable: true}, &answer)
+	return answer, err
+}
+
 // CreatePortalLink issues a portal link to a tenant.
 func (c *Client) CreatePortalLink(ctx context.Context, tenant string, link NewPortalLink) (PortalLink, error) {
 	var answer PortalLink

@@ -113,6 +113,12 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	"createPortalLink": func(ctx context.Context, c *client.Client) error {
 		return second(c.CreatePortalLink(ctx, "acme", client.NewPortalLink{ExpiresInSeconds: 60}))
 	},
+	"createOperatorLink": func(ctx context.Context, c *client.Client) error {
+		return second(c.CreateOperatorLink(ctx, client.NewPortalLink{ExpiresInSeconds: 60}))
+	},
+	"testEndpoint": func(ctx context.Context, c *client.Client) error {
+		return second(c.TestEndpoint(ctx, "acme", "shop", client.TestEvent{Type: "order.placed", Data: json.RawMessage(`1`)}))
+	},
 	"createAdminKey": func(ctx context.Context, c *client.Client) error {
 		return second(c.CreateAdminKey(ctx, client.NewKey{Name: "n", ExpiresAt: &moment}))
 	},
@@ -341,18 +347,20 @@ func TestRequestsHoldWhatOpenAPIDescribes(t *testing.T) {
 	t.Parallel()
 	d := readDocument(t)
 	types := map[string]reflect.Type{
-		"putTenant":        nil, // one argument
-		"postEvents":       nil, // a list of what postEvent takes
-		"createEndpoint":   reflect.TypeFor[client.NewEndpoint](),
-		"changeEndpoint":   reflect.TypeFor[client.EndpointChange](),
-		"recoverEndpoint":  reflect.TypeFor[client.NewJob](),
-		"replayEvents":     reflect.TypeFor[client.NewJob](),
-		"cancelDeliveries": reflect.TypeFor[client.NewCancellation](),
-		"rotateSecret":     reflect.TypeFor[client.Rotation](),
-		"postEvent":        reflect.TypeFor[client.NewEvent](),
-		"createKey":        reflect.TypeFor[client.NewKey](),
-		"createAdminKey":   nil, // as createKey, without scope
-		"createPortalLink": reflect.TypeFor[client.NewPortalLink](),
+		"putTenant":          nil, // one argument
+		"postEvents":         nil, // a list of what postEvent takes
+		"createEndpoint":     reflect.TypeFor[client.NewEndpoint](),
+		"changeEndpoint":     reflect.TypeFor[client.EndpointChange](),
+		"recoverEndpoint":    reflect.TypeFor[client.NewJob](),
+		"replayEvents":       reflect.TypeFor[client.NewJob](),
+		"cancelDeliveries":   reflect.TypeFor[client.NewCancellation](),
+		"rotateSecret":       reflect.TypeFor[client.Rotation](),
+		"postEvent":          reflect.TypeFor[client.NewEvent](),
+		"createKey":          reflect.TypeFor[client.NewKey](),
+		"createAdminKey":     nil, // as createKey, without scope
+		"createOperatorLink": reflect.TypeFor[client.NewPortalLink](),
+		"testEndpoint":       reflect.TypeFor[client.TestEvent](),
+		"createPortalLink":   reflect.TypeFor[client.NewPortalLink](),
 	}
 	for path, operations := range d.Paths {
 		for method, node := range operations {

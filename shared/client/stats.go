@@ -17,6 +17,14 @@ type Stats struct {
 	Total    Tally     `json:"total"`
 	// Hours are those in which events were accepted, newest first.
 	Hours []HourTally `json:"hours"`
+	// Endpoints are those that deliveries go to, by id.
+	Endpoints []EndpointTally `json:"endpoints"`
+}
+
+// EndpointTally is a Tally of the deliveries to one endpoint.
+type EndpointTally struct {
+	EndpointID string `json:"endpoint_id"`
+	Tally
 }
 
 // HourTally is a Tally of the events accepted in one hour.
@@ -37,11 +45,12 @@ type Tally struct {
 	Latency *Latency `json:"latency_ms"`
 }
 
-// Latency says within how many milliseconds half, nine tenths, 99 % and all of
+// Latency says within how many milliseconds half, 90 %, 95 %, 99 % and all of
 // the attempts ended.
 type Latency struct {
 	P50 int64 `json:"p50"`
 	P90 int64 `json:"p90"`
+	P95 int64 `json:"p95"`
 	P99 int64 `json:"p99"`
 	Max int64 `json:"max"`
 }

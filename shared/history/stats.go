@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -27,6 +28,14 @@ type Stats struct {
 	Total    Tally
 	// Hours are those in which events were accepted, newest first.
 	Hours []Hour
+	// Endpoints are those that deliveries go to, by id.
+	Endpoints []EndpointTally
+}
+
+// EndpointTally is what became of the deliveries to one endpoint.
+type EndpointTally struct {
+	ID webhook.EndpointID
+	Tally
 }
 
 // Hour is what became of the events accepted in one hour.
@@ -91,7 +100,7 @@ func (t *Tally) add(d webhook.Delivery) {
 // f.Since, as far as it gets in 5 seconds of now's. It reads what Deliveries
 // reads, and writes nothing.
 func (h History) Stats(ctx context.Context, tenant webhook.TenantID, f Filter, now func() time.Time) (Stats, error) {
-	total, hours := newTally(), make(map[time.Time]*Tally)
+	total, hours, endpoints := newTally(), make(map[time.Time]*Tally), make(map[webhook.EndpointID]*Tally)
 	stats := Stats{From: f.Until}
 	p := webhook.Page{Limit: statsPage}
 	for begun := now(); now().Sub(begun) < statsTime; {
@@ -105,12 +114,8 @@ func (h History) Stats(ctx context.Context, tenant webhook.TenantID, f Filter, n
 				continue
 			}
 			stats.From = accepted
-			hour := accepted.Truncate(time.Hour)
-			if hours[hour] == nil {
-				tally := newTally()
-				hours[hour] = &tally
-			}
-			hours[hour].add(d)
+			tallyOf(hours, accepted.Truncate(time.Hour)).add(d)
+			tallyOf(endpoints, d.Endpoint).add(d)
 			total.add(d)
 		}
 		if p.After = next; next == "" {
@@ -125,5 +130,19 @@ func (h History) Stats(ctx context.Context, tenant webhook.TenantID, f Filter, n
 		stats.Hours = append(stats.Hours, Hour{Start: start, Tally: *tally})
 	}
 	slices.SortFunc(stats.Hours, func(a, b Hour) int { return b.Start.Compare(a.Start) })
+	for endpoint, tally := range endpoints {
+		slices.Sort(tally.latencies)
+		stats.Endpoints = append(stats.Endpoints, EndpointTally{ID: endpoint, Tally: *tally})
+	}
+	slices.SortFunc(stats.Endpoints, func(a, b EndpointTally) int { return cmp.Compare(a.ID, b.ID) })
 	return stats, nil
+}
+
+// tallyOf returns the tally of a key, made when there is none yet.
+func tallyOf[K comparable](tallies map[K]*Tally, key K) *Tally {
+	if tallies[key] == nil {
+		tally := newTally()
+		tallies[key] = &tally
+	}
+	return tallies[key]
 }

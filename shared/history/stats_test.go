@@ -90,6 +90,9 @@ map[dead:1] map[http_410:1 timeout:1] 2 0.00 1s 2s
 	if start := stats.Hours[0].Start; !start.Equal(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)) {
 		t.Errorf("the newest hour begins at %s", start)
 	}
+	if len(stats.Endpoints) != 1 || stats.Endpoints[0].ID != "ep" || stats.Endpoints[0].Attempts != stats.Total.Attempts {
+		t.Errorf("by endpoint: %+v", stats.Endpoints)
+	}
 }
 
 func TestStatsOfNothingAreEmpty(t *testing.T) {

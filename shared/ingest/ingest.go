@@ -85,6 +85,9 @@ type Request struct {
 	Reworded bool
 	// IdempotencyKey makes repeats of this request find the same event.
 	IdempotencyKey string
+	// Only is the one endpoint that gets the event, whatever it wants; empty for
+	// all that want it.
+	Only webhook.EndpointID
 }
 
 // MaxKeyLength bounds an Idempotency-Key, in bytes.
@@ -201,7 +204,7 @@ func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.E
 	e.Timestamp = e.Timestamp.UTC().Truncate(time.Millisecond)
 	e.Body = Body(e.Type, e.Timestamp, r.Data)
 	for _, endpoint := range endpoints {
-		if endpoint.Wants(e.Type, e.Channels) {
+		if r.Only == endpoint.ID || r.Only == "" && endpoint.Wants(e.Type, e.Channels) {
 			e.Targets = append(e.Targets, endpoint.ID)
 		}
 	}

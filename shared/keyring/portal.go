@@ -30,12 +30,17 @@ type PortalLink struct {
 	ExpiresAt time.Time
 }
 
-// Issue makes a portal link to a tenant. *webhook.Invalid, ErrNotFound (tenant)
-// or seal.ErrUnavailable when it cannot.
+// Issue makes a portal link to a tenant or, for an empty one, an operator's to the
+// whole installation. *webhook.Invalid, ErrNotFound (tenant), auth.ErrForbidden or
+// seal.ErrUnavailable when it cannot.
 func (k *Keyring) Issue(ctx context.Context, tenant webhook.TenantID, lifetime time.Duration) (PortalLink, error) {
 	if lifetime < MinLinkLifetime || lifetime > MaxLinkLifetime {
 		return PortalLink{}, &webhook.Invalid{Field: "expires_in_seconds", Reason: fmt.Sprintf(
 			"must be between %d and %d", int(MinLinkLifetime.Seconds()), int(MaxLinkLifetime.Seconds()))}
+	}
+	if audit.Of(ctx).Key.IsLink() {
+		// A link ends with the key that issued it, and at its time: it makes no other.
+		return PortalLink{}, auth.ErrForbidden
 	}
 	if err := k.exists(ctx, tenant); err != nil {
 		return PortalLink{}, err
@@ -46,7 +51,7 @@ func (k *Keyring) Issue(ctx context.Context, tenant webhook.TenantID, lifetime t
 	}
 	now, caller := k.now(), audit.Of(ctx)
 	link := auth.Link{
-		Tenant: tenant, ID: auth.KeyID("link_" + k.Trail.IDs.ULID(now)),
+		Tenant: tenant, ID: auth.KeyID(auth.LinkIDPrefix + k.Trail.IDs.ULID(now)),
 		Issuer: caller.Key, ByAdmin: caller.Scope == auth.ScopeAdmin, ExpiresAt: now.Add(lifetime).Truncate(time.Second),
 	}
 	err = k.Trail.Record(ctx, audit.Entry{

@@ -159,7 +159,7 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 		api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(set.keyRate, time.Now)},
 		api.Accept{Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now)},
 		api.Manage{
-			Registry: endpoints, History: past, Trail: trail,
+			Registry: endpoints, Ingester: ingester, History: past, Trail: trail,
 			Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
 			Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
 			Keyring: keyring.New(keyring.Config{
