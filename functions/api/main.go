@@ -24,6 +24,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
+	"webhookrelay/shared/portal"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/seal"
@@ -39,6 +40,7 @@ func main() {
 	adminKey, keyRate, retention := env.AdminKey(), env.KeyRate(), env.Retention()
 	deadLetterURL, deadLetterARN := env.DeadLetters()
 	outbound, overlap, secretsKey := env.Outbound(), env.Overlap(), env.SecretsKey()
+	embedders, operator := env.Embedders(), env.OperatorTenant()
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
@@ -72,5 +74,8 @@ func main() {
 		}),
 		Trail: trail,
 	})
-	lambda.Start(gateway.Serve(handler))
+	pages := portal.New(portal.Config{
+		API: handler, Now: time.Now, Log: log, Embedders: embedders, OperatorTenant: string(operator),
+	})
+	lambda.Start(gateway.Serve(pages.Beside(handler)))
 }

@@ -24,7 +24,7 @@ var ranks = map[string]int{
 	"auth":    1, "awsenv": 1, "breaker": 1, "client": 1, "envelope": 1, "gateway": 1, "id": 1, "retry": 1, "safedial": 1, "signature": 1, "telemetry": 1, "throttle": 1, "trace": 1,
 	"audit": 2, "config": 2, "history": 2, "seal": 2,
 	"announce": 4, "dispatch": 3, "ingest": 3, "keyring": 3, "registry": 3, "replay": 3, "sender": 3, "sweep": 3,
-	"api": 4, "intake": 5, "awskms": 4, "dynamo": 4, "sqlite": 4, "sqsqueue": 4, "storetest": 4,
+	"api": 4, "portal": 4, "intake": 5, "awskms": 4, "dynamo": 4, "sqlite": 4, "sqsqueue": 4, "storetest": 4,
 }
 
 // owners says who alone may import a module from outside, by its path's

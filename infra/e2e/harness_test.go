@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 
 func runAll(m *testing.M) int {
 	defer receiver.close()
+	defer closeBrowser()
 	if url := os.Getenv("RELAY_E2E_URL"); url != "" {
 		relay.client = client{base: url, key: os.Getenv("RELAY_E2E_KEY")}
 		relay.deployed = true

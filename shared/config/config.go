@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -277,6 +278,31 @@ func (s *Source) SourceTenant() webhook.TenantID {
 		}
 	}
 	return webhook.TenantID(text)
+}
+
+// Embedders returns RELAY_PORTAL_EMBEDDERS, the origins whose pages may show the
+// portal in a frame, separated by commas; none by default.
+func (s *Source) Embedders() []string {
+	const name = "RELAY_PORTAL_EMBEDDERS"
+	var origins []string
+	for text := range strings.SplitSeq(s.text(name), ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		// What is no bare origin could add a directive of its own to the policy.
+		origin, err := url.Parse(text)
+		if err != nil || origin.Scheme != "https" && origin.Scheme != "http" || origin.Scheme+"://"+origin.Host != text ||
+			!isHost(origin.Host) {
+			s.Fault(name, "holds %q, not an origin such as https://app.example.com", text)
+		}
+		origins = append(origins, text)
+	}
+	return origins
+}
+
+// isHost reports whether text is made of what names, addresses and ports are.
+func isHost(text string) bool {
+	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == ""
 }
 
 // FairQueues returns RELAY_FAIR_QUEUES: whether messages carry their tenant as

@@ -25,6 +25,7 @@ import (
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
+	"webhookrelay/shared/portal"
 	"webhookrelay/shared/registry"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/retry"
@@ -55,6 +56,7 @@ type devCommand struct {
 	RetentionDays string   `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`
 	TenantRate    string   `default:"off" env:"RELAY_TENANT_RATE" help:"Events that a tenant may post in a second, and at once, such as 50/100."`
 	KeyRate       string   `default:"off" env:"RELAY_KEY_RATE" help:"Other requests that a key may make in a second, and at once, such as 50/200."`
+	Embedders     []string `name:"portal-embedder" env:"RELAY_PORTAL_EMBEDDERS" placeholder:"ORIGIN" help:"Origins, such as http://localhost:3000, whose pages may show the portal in a frame."`
 	LogLevel      string   `default:"info" env:"RELAY_LOG_LEVEL" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
 
@@ -155,7 +157,7 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 	mux := http.NewServeMux()
 	mux.Handle("/demo", demo)
 	mux.Handle("/demo/", demo)
-	mux.Handle("/", api.Handler(
+	handler := api.Handler(
 		api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(set.keyRate, time.Now)},
 		api.Accept{Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now)},
 		api.Manage{
@@ -166,7 +168,10 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: admin, Trail: trail,
 			}),
 		},
-	))
+	)
+	mux.Handle("/", portal.New(portal.Config{
+		API: handler, Now: time.Now, Log: log, Embedders: set.embedders, OperatorTenant: config.DefaultOperatorTenant,
+	}).Beside(handler))
 	return &relay{
 		command: c, url: url, key: key, handler: mux, store: store, queue: queue, demo: demo, log: log,
 		dispatcher: dispatch.New(dispatch.Config{
@@ -279,6 +284,7 @@ func (r *relay) greet(demoErr error) {
     -d '{"type":"order.placed","data":{"order":"1001","total":"19.90"}}'
 
 The demo receiver verifies what arrives and shows it below and at %s/demo
+See what becomes of it, and sign in with the key, at %s%s
 
-`, r.url, demoTenant, r.key, r.url)
+`, r.url, demoTenant, r.key, r.url, r.url, portal.Path)
 }

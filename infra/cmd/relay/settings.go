@@ -17,17 +17,18 @@ import (
 
 // flagNames says by which flag a variable is given here.
 var flagNames = map[string]string{
-	"RELAY_LISTEN":         "--listen",
-	"RELAY_RETRY_SCHEDULE": "--retry-schedule",
-	"RELAY_BREAKER":        "--breaker",
-	"RELAY_DISABLE_AFTER":  "--disable-after",
-	"RELAY_PARK_LIFETIME":  "--park-lifetime",
-	"RELAY_ALLOW_CIDRS":    "--allow-cidr",
-	"RELAY_ALLOW_PORTS":    "--allow-port",
-	"RELAY_RETENTION_DAYS": "--retention-days",
-	"RELAY_TENANT_RATE":    "--tenant-rate",
-	"RELAY_KEY_RATE":       "--key-rate",
-	"RELAY_LOG_LEVEL":      "--log-level",
+	"RELAY_LISTEN":           "--listen",
+	"RELAY_RETRY_SCHEDULE":   "--retry-schedule",
+	"RELAY_BREAKER":          "--breaker",
+	"RELAY_DISABLE_AFTER":    "--disable-after",
+	"RELAY_PARK_LIFETIME":    "--park-lifetime",
+	"RELAY_ALLOW_CIDRS":      "--allow-cidr",
+	"RELAY_ALLOW_PORTS":      "--allow-port",
+	"RELAY_RETENTION_DAYS":   "--retention-days",
+	"RELAY_TENANT_RATE":      "--tenant-rate",
+	"RELAY_KEY_RATE":         "--key-rate",
+	"RELAY_LOG_LEVEL":        "--log-level",
+	"RELAY_PORTAL_EMBEDDERS": "--portal-embedder",
 }
 
 // source reads flags, under their variables' names, as a function reads its
@@ -45,22 +46,26 @@ type settings struct {
 	retention time.Duration
 	// tenantRate and keyRate bound requests.
 	tenantRate, keyRate throttle.Rate
-	level               slog.Level
+	// embedders are the origins that may frame the portal.
+	embedders []string
+	level     slog.Level
 }
 
 // settings returns an error that names every flag that is wrong.
 func (c devCommand) settings() (settings, error) {
 	s := source(map[string]string{
-		"RELAY_RETRY_SCHEDULE": c.RetrySchedule,
-		"RELAY_BREAKER":        c.Breaker,
-		"RELAY_DISABLE_AFTER":  c.DisableAfter,
-		"RELAY_ALLOW_CIDRS":    cmp.Or(strings.Join(c.AllowCIDR, ","), loopback),
-		"RELAY_ALLOW_PORTS":    strings.Join(c.AllowPort, ","),
-		"RELAY_RETENTION_DAYS": c.RetentionDays,
-		"RELAY_TENANT_RATE":    c.TenantRate,
-		"RELAY_KEY_RATE":       c.KeyRate,
+		"RELAY_RETRY_SCHEDULE":   c.RetrySchedule,
+		"RELAY_BREAKER":          c.Breaker,
+		"RELAY_DISABLE_AFTER":    c.DisableAfter,
+		"RELAY_ALLOW_CIDRS":      cmp.Or(strings.Join(c.AllowCIDR, ","), loopback),
+		"RELAY_ALLOW_PORTS":      strings.Join(c.AllowPort, ","),
+		"RELAY_RETENTION_DAYS":   c.RetentionDays,
+		"RELAY_TENANT_RATE":      c.TenantRate,
+		"RELAY_KEY_RATE":         c.KeyRate,
+		"RELAY_PORTAL_EMBEDDERS": strings.Join(c.Embedders, ","),
 	})
 	set := settings{schedule: s.Schedule(), breaker: s.Breaker(), outbound: s.Outbound(), retention: s.Retention()}
+	set.embedders = s.Embedders()
 	set.lifetime = s.Lifetime(set.schedule)
 	set.tenantRate, set.keyRate = s.TenantRate(), s.KeyRate()
 	set.breaker.Rand, set.breaker.DisableAfter = rand.Float64, s.DisableAfter()

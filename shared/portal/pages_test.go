@@ -1,0 +1,231 @@
+package portal_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"webhookrelay/shared/client"
+	"webhookrelay/shared/portal"
+)
+
+// party is a tenant with one of everything that a page may be about.
+type party struct {
+	tenant string
+	// ids are what may stand in a path, by name.
+	ids map[string]string
+}
+
+func (w *world) party(tenant string) party {
+	w.t.Helper()
+	ctx := w.t.Context()
+	if _, err := w.relay.PutTenant(ctx, tenant, tenant+" & Sons"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.endpoint(tenant, tenant+"-1")
+	event := w.event(tenant, tenant+".made", `{"of":"`+tenant+`"}`)
+	begun, err := w.relay.RecoverEndpoint(ctx, tenant, tenant+"-1", client.NewJob{Since: time.Now().Add(-time.Hour)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	key, err := w.relay.CreateKey(ctx, tenant, client.NewKey{Scope: "read", Name: tenant})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return party{tenant, map[string]string{
+		"tenant": tenant, "endpoint": tenant + "-1", "event": event.ID, "delivery": event.Deliveries[0].ID, "job": begun.Job.ID, "key": key.ID,
+	}}
+}
+
+// at puts ids into a route's pattern.
+func (p party) at(pattern string) string {
+	for name, id := range p.ids {
+		pattern = strings.ReplaceAll(pattern, "{"+name+"}", id)
+	}
+	return "/portal" + pattern
+}
+
+// forms are what each form needs to be taken.
+var forms = map[string]url.Values{
+	"/t/{tenant}/endpoints":                    {"url": {"https://new.example/"}, "all": {"yes"}},
+	"/t/{tenant}/endpoints/{endpoint}/edit":    {"url": {"https://new.example/"}, "all": {"no"}, "types": {"a.*"}},
+	"/t/{tenant}/endpoints/{endpoint}/state":   {"state": {"paused"}},
+	"/t/{tenant}/endpoints/{endpoint}/rotate":  {"overlap": {"3600"}},
+	"/t/{tenant}/endpoints/{endpoint}/test":    {"type": {"a.b"}, "data": {`{"a":1}`}},
+	"/t/{tenant}/endpoints/{endpoint}/recover": {"kind": {"recover"}, "since": {"1h"}, "step": {"start"}},
+	"/t/{tenant}/keys":                         {"scope": {"read"}, "name": {"x"}},
+	"/operator/tenants":                        {"id": {"new"}, "name": {"New"}},
+	"/operator/keys":                           {"name": {"x"}},
+	"/t/{tenant}/endpoints/{endpoint}/delete":  {},
+	"/t/{tenant}/endpoints/{endpoint}/secret":  {},
+	"/t/{tenant}/deliveries/{delivery}/resend": {},
+	"/t/{tenant}/deliveries/{delivery}/cancel": {},
+	"/t/{tenant}/jobs/{job}/cancel":            {},
+	"/t/{tenant}/keys/{key}/revoke":            {},
+	"/operator/dead-letters/redrive":           {},
+}
+
+// operatorsOnly are the pages of a tenant that a receiver's link does not open.
+var operatorsOnly = regexp.MustCompile(`/(keys|audit)\b`)
+
+func TestEveryPageOfATenantIsMadeAndEveryFormTaken(t *testing.T) {
+	t.Parallel()
+	for _, route := range portal.Routes() {
+		if route.Open || route.Operators {
+			continue
+		}
+		t.Run(route.Method+" "+route.Pattern, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			acme := w.party("acme")
+			b := w.receiver("acme")
+			r := b.do(route.Method, acme.at(route.Pattern), forms[route.Pattern])
+			if operatorsOnly.MatchString(route.Pattern) {
+				if r.status != http.StatusForbidden {
+					t.Errorf("a link opens it: %d", r.status)
+				}
+				b = w.operator()
+				r = b.do(route.Method, acme.at(route.Pattern), forms[route.Pattern])
+			}
+			if r.status == http.StatusSeeOther {
+				r = b.get(r.header.Get("Location"))
+			}
+			if r.status != http.StatusOK || !strings.Contains(r.body, "<h1") {
+				t.Fatalf("%d\n%s", r.status, r.body)
+			}
+			if strings.Contains(r.body, "ZgotmplZ") || strings.Contains(r.body, " style=") || strings.Contains(r.body, "<script>") {
+				t.Errorf("something stands inline:\n%s", r.body)
+			}
+		})
+	}
+}
+
+func TestEveryOperatorsPageIsMade(t *testing.T) {
+	t.Parallel()
+	for _, route := range portal.Routes() {
+		if !route.Operators {
+			continue
+		}
+		t.Run(route.Method+" "+route.Pattern, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			acme := w.party("acme")
+			b := w.operator()
+			admin, err := w.relay.CreateAdminKey(t.Context(), client.NewKey{Name: "x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			acme.ids["key"] = admin.ID
+			r := b.do(route.Method, acme.at(route.Pattern), forms[route.Pattern])
+			if r.status == http.StatusSeeOther {
+				r = b.get(r.header.Get("Location"))
+			}
+			if r.status != http.StatusOK {
+				t.Errorf("%d\n%s", r.status, r.body)
+			}
+			receiver := w.receiver("acme")
+			if r := receiver.do(route.Method, acme.at(route.Pattern), forms[route.Pattern]); r.status != http.StatusForbidden && r.status != http.StatusNotFound {
+				t.Errorf("a receiver gets %d", r.status)
+			}
+		})
+	}
+}
+
+func TestNoPageReachesIntoAnotherTenant(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	alice, bob := w.party("alice"), w.party("bob")
+	b := w.receiver("bob")
+	before, err := w.relay.ListAudit(t.Context(), "alice", client.PageOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range portal.Routes() {
+		if route.Open || route.Operators {
+			continue
+		}
+		t.Run(route.Method+" "+route.Pattern, func(t *testing.T) {
+			nobody := party{"nobody", map[string]string{"tenant": "nobody"}}
+			for name, id := range alice.ids {
+				if name != "tenant" {
+					nobody.ids[name] = strings.ReplaceAll(id, "alice", "nobody")
+				}
+			}
+			got := b.do(route.Method, alice.at(route.Pattern), forms[route.Pattern])
+			like := b.do(route.Method, nobody.at(route.Pattern), forms[route.Pattern])
+			if got.status != http.StatusNotFound || like.status != http.StatusNotFound ||
+				strings.ReplaceAll(got.body, "alice", "nobody") != like.body {
+				t.Errorf("another tenant's is %d, none at all %d:\n%s", got.status, like.status, got.body)
+			}
+			if strings.Count(route.Pattern, "{") == 1 {
+				return
+			}
+			// Another tenant's ids, under one's own name.
+			mixed := party{"bob", map[string]string{"tenant": bob.tenant}}
+			for name, id := range alice.ids {
+				if name != "tenant" {
+					mixed.ids[name] = id
+				}
+			}
+			want := http.StatusNotFound
+			if operatorsOnly.MatchString(route.Pattern) {
+				want = http.StatusForbidden
+			}
+			if got := b.do(route.Method, mixed.at(route.Pattern), forms[route.Pattern]); got.status != want {
+				t.Errorf("another tenant's id is %d:\n%s", got.status, got.body)
+			}
+		})
+	}
+	after, err := w.relay.ListAudit(t.Context(), "alice", client.PageOptions{})
+	if err != nil || fmt.Sprint(after.Data) != fmt.Sprint(before.Data) {
+		t.Errorf("something was changed: %v, %v", after.Data, err)
+	}
+	for _, filter := range []string{"endpoint=alice-1", "type=alice.made"} {
+		if page := b.page("/portal/t/bob/deliveries?" + filter); strings.Contains(page, alice.ids["delivery"]) {
+			t.Errorf("%s shows another tenant's delivery", filter)
+		}
+	}
+}
+
+func TestWithoutASessionEveryPageLeadsToTheEntrance(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme := w.party("acme")
+	for _, route := range portal.Routes() {
+		if route.Open {
+			continue
+		}
+		b := w.browser()
+		b.leads(b.do(route.Method, acme.at(route.Pattern), forms[route.Pattern]), "/portal")
+	}
+}
+
+func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme := w.party("acme")
+	b := w.operator()
+	for rule, header := range map[string]http.Header{
+		"OfAnotherSite":            {"Sec-Fetch-Site": {"cross-site"}},
+		"OfASiblingSite":           {"Sec-Fetch-Site": {"same-site"}},
+		"OfAnotherOrigin":          {"Origin": {"https://evil.example"}},
+		"OfAnOriginThatIsKept":     {"Origin": {"null"}},
+		"ThatSaysNotWhereItIsFrom": {},
+	} {
+		b.as = header
+		for _, route := range portal.Routes() {
+			if route.Method != http.MethodPost {
+				continue
+			}
+			if r := b.do(route.Method, acme.at(route.Pattern), forms[route.Pattern]); r.status != http.StatusForbidden || len(r.cookies) > 0 {
+				t.Errorf("%s: %s is answered %d", rule, route.Pattern, r.status)
+			}
+		}
+	}
+	b.as = http.Header{"Origin": {"http://example.com"}} // httptest's own host
+	b.leads(b.post(acme.at("/t/{tenant}/endpoints/{endpoint}/state"), "state", "paused"), ".*done=paused")
+}

@@ -1,0 +1,52 @@
+package portal
+
+import "net/http"
+
+// routes are all pages and forms. A test calls each of them as another tenant.
+var routes = []route{
+	{http.MethodGet, "", open, home},
+	{http.MethodGet, "/{$}", open, home},
+	{http.MethodPost, "/enter", open, enter},
+	{http.MethodPost, "/sign-in", open, signIn},
+	{http.MethodPost, "/leave", open, leave},
+	{http.MethodPost, "/theme", open, setTheme},
+
+	{http.MethodGet, "/t/{tenant}", ofTenant, overview},
+	{http.MethodGet, "/t/{tenant}/endpoints/new", ofTenant, newEndpoint},
+	{http.MethodPost, "/t/{tenant}/endpoints", ofTenant, addEndpoint},
+	{http.MethodGet, "/t/{tenant}/endpoints/{endpoint}", ofTenant, showEndpoint},
+	{http.MethodGet, "/t/{tenant}/endpoints/{endpoint}/edit", ofTenant, editEndpoint},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/edit", ofTenant, changeEndpoint},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/state", ofTenant, setState},
+	{http.MethodGet, "/t/{tenant}/endpoints/{endpoint}/delete", ofTenant, askDelete},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/delete", ofTenant, deleteEndpoint},
+	{http.MethodGet, "/t/{tenant}/endpoints/{endpoint}/secret", ofTenant, secretPage},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/secret", ofTenant, showSecret},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/rotate", ofTenant, rotateSecret},
+	{http.MethodGet, "/t/{tenant}/endpoints/{endpoint}/test", ofTenant, testPage},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/test", ofTenant, sendTest},
+	{http.MethodGet, "/t/{tenant}/endpoints/{endpoint}/recover", ofTenant, recoverPage},
+	{http.MethodPost, "/t/{tenant}/endpoints/{endpoint}/recover", ofTenant, recoverEndpoint},
+	{http.MethodGet, "/t/{tenant}/deliveries", ofTenant, listDeliveries},
+	{http.MethodGet, "/t/{tenant}/deliveries/{delivery}", ofTenant, showDelivery},
+	{http.MethodPost, "/t/{tenant}/deliveries/{delivery}/resend", ofTenant, resend},
+	{http.MethodPost, "/t/{tenant}/deliveries/{delivery}/cancel", ofTenant, cancelDelivery},
+	{http.MethodGet, "/t/{tenant}/events", ofTenant, listEvents},
+	{http.MethodGet, "/t/{tenant}/events/{event}", ofTenant, showEvent},
+	{http.MethodGet, "/t/{tenant}/jobs", ofTenant, listJobs},
+	{http.MethodGet, "/t/{tenant}/jobs/{job}", ofTenant, showJob},
+	{http.MethodPost, "/t/{tenant}/jobs/{job}/cancel", ofTenant, cancelJob},
+	{http.MethodGet, "/t/{tenant}/keys", ofTenant, tenantKeys},
+	{http.MethodPost, "/t/{tenant}/keys", ofTenant, addTenantKey},
+	{http.MethodPost, "/t/{tenant}/keys/{key}/revoke", ofTenant, revokeTenantKey},
+	{http.MethodGet, "/t/{tenant}/audit", ofTenant, tenantAudit},
+
+	{http.MethodGet, "/operator", ofOperator, tenants},
+	{http.MethodPost, "/operator/tenants", ofOperator, putTenant},
+	{http.MethodGet, "/operator/dead-letters", ofOperator, deadLetters},
+	{http.MethodPost, "/operator/dead-letters/redrive", ofOperator, redrive},
+	{http.MethodGet, "/operator/keys", ofOperator, adminKeys},
+	{http.MethodPost, "/operator/keys", ofOperator, addAdminKey},
+	{http.MethodPost, "/operator/keys/{key}/revoke", ofOperator, revokeAdminKey},
+	{http.MethodGet, "/operator/audit", ofOperator, allAudit},
+}

@@ -1,0 +1,70 @@
+package portal
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"webhookrelay/shared/client"
+)
+
+// visit is one request for a page, or one form.
+type visit struct {
+	*Portal
+	w       http.ResponseWriter
+	r       *http.Request
+	session session
+	// relay is the API, called as the session.
+	relay *client.Client
+	// root is what stands before /portal in the address: API Gateway puts its stage there.
+	root string
+	// tenant is the one in the path; empty where a page names none.
+	tenant string
+}
+
+func (p *Portal) visit(w http.ResponseWriter, r *http.Request) *visit {
+	asked, _, _ := strings.Cut(r.RequestURI, "?")
+	root, _ := strings.CutSuffix(asked, r.URL.EscapedPath())
+	if !strings.HasPrefix(root, "/") || strings.HasPrefix(root, "//") {
+		root = "" // not a path that links may begin with
+	}
+	v := &visit{Portal: p, w: w, r: r, session: p.sessionIn(r), root: root}
+	v.relay = p.relayFor(r, v.session.token)
+	return v
+}
+
+// redirect leads to a page of the portal; below begins with "/" or "?" or is empty.
+func (v *visit) redirect(below string) {
+	v.w.Header().Set("Location", v.root+Path+below)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+// back leads to the page that a form was on.
+func (v *visit) back() {
+	from, err := url.Parse(v.r.Header.Get("Referer"))
+	below, ours := "", false
+	if err == nil && from.Host == v.r.Host {
+		below, ours = strings.CutPrefix(from.EscapedPath(), v.root+Path)
+	}
+	if !ours {
+		below = ""
+	} else if from.RawQuery != "" {
+		below += "?" + from.RawQuery
+	}
+	v.redirect(below)
+}
+
+// done leads to a page of the visit's tenant, which then says what was done.
+func (v *visit) done(what string, parts ...string) error {
+	v.redirect(v.below(parts...) + "?done=" + what)
+	return nil
+}
+
+// below returns where a page of the visit's tenant lies, below Path.
+func (v *visit) below(parts ...string) string {
+	path := "/t/" + url.PathEscape(v.tenant)
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
