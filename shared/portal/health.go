@@ -51,7 +51,7 @@ func healthOf(e client.Endpoint, t client.Tally) health {
 	case e.Health.State == "failing":
 		return health{
 			Word: "Degraded", Mark: "!", Tone: "retrying", Since: e.Health.FailingSince, Urgency: 2,
-			Why: "Nothing has arrived since then; what failed is tried again.",
+			Why: "It answers with errors or not at all, and what fails is tried again.",
 		}
 	case t.SuccessRate != nil && *t.SuccessRate < degradedBelow:
 		return health{Word: "Degraded", Mark: "!", Tone: "retrying", Urgency: 2, Why: "It answers, but some deliveries failed for good in the last 24 hours."}

@@ -57,7 +57,7 @@ var reasonWords = map[webhook.Reason]reasonWord{
 	webhook.ReasonBadURL:         {"the URL cannot be used", "Set the endpoint's URL again."},
 	webhook.ReasonBadSecret:      {"the secret or the headers cannot be used", "Rotate the secret at once, and give the headers again."},
 
-	webhook.ReasonExhausted:        {"all tries were used up", "Resend it once the endpoint is well."},
+	webhook.ReasonExhausted:        {"the retry schedule is over", "Resend it once the endpoint is well."},
 	webhook.ReasonEndpointDisabled: {"the endpoint is disabled", "Enable the endpoint, then recover what failed."},
 	webhook.ReasonEndpointDeleted:  {"the endpoint was deleted", ""},
 	webhook.ReasonManual:           {"someone disabled it", "Enable it to go on."},
@@ -92,7 +92,7 @@ var causeWords = map[webhook.NextCause]string{
 // triggerWords say what made a try; the schedule needs no words.
 var triggerWords = map[webhook.Trigger]string{
 	webhook.TriggerManual:  "resent by hand",
-	webhook.TriggerRedrive: "redriven by the operator",
+	webhook.TriggerRedrive: "sent again after it had failed",
 	webhook.TriggerRecover: "recovered",
 	webhook.TriggerReplay:  "replayed",
 }

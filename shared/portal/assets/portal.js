@@ -67,6 +67,12 @@ function secrets(root) {
   }
 }
 
+// What is only in the way on a phone is closed there, before the page is painted.
+function roomy() {
+  if (innerWidth > 704) return;
+  for (const details of document.querySelectorAll("details[data-roomy]")) details.open = false;
+}
+
 function prepare(root) {
   copies(root);
   times(root);
@@ -95,6 +101,7 @@ document.addEventListener("htmx:responseError", () => location.reload());
 
 document.addEventListener("DOMContentLoaded", () => {
   if (enter()) return;
+  roomy();
   prepare(document);
   const first = document.querySelector("[data-focus]");
   if (first) first.focus();
