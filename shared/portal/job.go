@@ -26,9 +26,9 @@ type recoverForm struct {
 	Fault string
 }
 
-// recoverRate is how many deliveries a second the relay puts to work at most when
-// nobody says; for the estimate only.
-const recoverRate = 50
+// recoverRate is how many deliveries a second are put back to work, said with
+// each job so that the page's estimate holds.
+const recoverRate = 25
 
 // Takes is about how long the sending takes.
 func (f recoverForm) Takes() string {
@@ -107,7 +107,7 @@ func atoi(text string) int {
 // job reads the form's time. What is counted back from is agreed on by the first
 // step, so that the second one does the same.
 func (f recoverForm) job(now time.Time) (client.NewJob, error) {
-	job := client.NewJob{EventTypes: lines(f.Types)}
+	job := client.NewJob{EventTypes: lines(f.Types), Rate: recoverRate}
 	if f.Since == "exact" {
 		since, err := fieldAsTime("From", f.From)
 		if err != nil {
