@@ -20,6 +20,8 @@ import (
 const (
 	// schedule has steps short enough to be waited for.
 	schedule = "1s,2s,3s"
+	// lifetime lets a busy machine take its time with what is on hold.
+	lifetime = "10m"
 	// attemptsOfSchedule is how many attempts that makes.
 	attemptsOfSchedule = 4
 	// earliness is how much before its time a retry may come, and a little for clocks.

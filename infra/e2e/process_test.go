@@ -55,7 +55,7 @@ type process struct {
 // launch starts `relay dev` over the file data, with more flags, and does not wait for it.
 func launch(data string, more ...string) (*process, error) {
 	p := &process{ended: make(chan struct{})}
-	flags := []string{"dev", "--listen", "127.0.0.1:0", "--data", data, "--retry-schedule", schedule}
+	flags := []string{"dev", "--listen", "127.0.0.1:0", "--data", data, "--retry-schedule", schedule, "--park-lifetime", lifetime}
 	p.command = exec.Command(relay.binary, append(flags, more...)...)
 	p.command.Env = append(os.Environ(), "RELAY_ADMIN_KEY="+localKey)
 	p.command.Stdout, p.command.Stderr = &p.stdout, &p.stderr
