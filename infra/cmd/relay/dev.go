@@ -51,6 +51,7 @@ type devCommand struct {
 	RetrySchedule string   `default:"${schedule}" env:"RELAY_RETRY_SCHEDULE" help:"Waits between attempts; n waits make n+1 attempts."`
 	Breaker       string   `default:"${breaker}" env:"RELAY_BREAKER" help:"Failures in a row after which an endpoint is left alone and probed, and the longest time between two of them."`
 	DisableAfter  string   `default:"${disableAfter}" env:"RELAY_DISABLE_AFTER" help:"How long an endpoint may do nothing but fail before it is disabled; 0s for ever."`
+	ParkLifetime  string   `env:"RELAY_PARK_LIFETIME" placeholder:"72h" help:"How long a delivery may be on hold; twice what its retries take when empty."`
 	AllowCIDR     []string `name:"allow-cidr" env:"RELAY_ALLOW_CIDRS" placeholder:"CIDR" help:"Networks that endpoints may lie in, replacing the default (this machine, and plain http everywhere)."`
 	AllowPort     []string `name:"allow-port" default:"1-65535" env:"RELAY_ALLOW_PORTS" placeholder:"PORT" help:"Ports, or ranges such as 9000-9100, that endpoints may use besides 443."`
 	RetentionDays string   `default:"30" env:"RELAY_RETENTION_DAYS" help:"How long events are kept, in days."`

@@ -57,6 +57,7 @@ func (c devCommand) settings() (settings, error) {
 		"RELAY_RETRY_SCHEDULE":   c.RetrySchedule,
 		"RELAY_BREAKER":          c.Breaker,
 		"RELAY_DISABLE_AFTER":    c.DisableAfter,
+		"RELAY_PARK_LIFETIME":    c.ParkLifetime,
 		"RELAY_ALLOW_CIDRS":      cmp.Or(strings.Join(c.AllowCIDR, ","), loopback),
 		"RELAY_ALLOW_PORTS":      strings.Join(c.AllowPort, ","),
 		"RELAY_RETENTION_DAYS":   c.RetentionDays,
