@@ -56,7 +56,16 @@ func (c *watch) stateOf(k webhook.DeliveryKey) webhook.State {
 	if d := c.w.tables.delivery(k); d != nil {
 		return d.State
 	}
+	if c.takenBack(k) {
+		return webhook.Cancelled
+	}
 	return webhook.Queued
+}
+
+// takenBack: the delivery's event was cancelled before its time.
+func (c *watch) takenBack(k webhook.DeliveryKey) bool {
+	e := c.w.tables.event(eventKey{k.Tenant, k.Event})
+	return e != nil && !e.CancelledAt.IsZero() && e.CancelledAt.Before(e.DeliverAt)
 }
 
 // account checks, once the relay has come to rest, what became of everything.
@@ -70,6 +79,7 @@ func (c *watch) account(healed bool) {
 		c.atRest(k, *row.current)
 	}
 	c.waiting()
+	c.punctual()
 	c.repeated()
 	c.deadLetters()
 	c.announced()
@@ -99,7 +109,7 @@ func (c *watch) acceptedEvent(a *accepted, healed bool) {
 		switch {
 		case c.reached(k) && (!healed || state == webhook.Delivered || state == webhook.Cancelled):
 		case c.inDeadLetters(k) && !healed:
-		case state == webhook.Cancelled && c.w.deletedEndpoint(k):
+		case state == webhook.Cancelled && (c.w.deletedEndpoint(k) || c.takenBack(k)):
 		case healed:
 			c.violate(c.loss(k, "ARedriveDeliversOnceAllIsWell"), "%s is %s", k.ID(), state)
 		default:
@@ -173,7 +183,7 @@ func (c *watch) atRest(k webhook.DeliveryKey, d webhook.Delivery) {
 			c.violate("OnlyWhatWasTakenIsDelivered", "%s", k.ID())
 		}
 	case webhook.Cancelled:
-		if !c.w.deletedEndpoint(k) {
+		if !c.w.deletedEndpoint(k) && !c.takenBack(k) {
 			c.violate("OnlyADeletedEndpointCancels", "%s", k.ID())
 		}
 	case webhook.Dead, webhook.Queued, webhook.Retrying, webhook.Parked:
@@ -187,7 +197,7 @@ func (c *watch) waiting() {
 	for _, row := range c.w.tables.events {
 		for _, target := range row.current.Targets {
 			k := webhook.DeliveryKey{Tenant: row.current.Tenant, Event: row.current.Ref, Endpoint: target}
-			if c.w.tables.delivery(k) == nil && !row.current.Unsent {
+			if c.w.tables.delivery(k) == nil && !row.current.Unsent && !c.takenBack(k) {
 				c.carried(k, webhook.Queued)
 			}
 		}

@@ -43,6 +43,8 @@ type Intent struct {
 	Wait time.Duration
 	// Repeats is how often it asks again after a 202 that it did not get to see.
 	Repeats int
+	// Later is how long after the first try the event is to be delivered; 0: at once.
+	Later time.Duration
 	// Twin asks at the same time, as a client with two threads.
 	Twin bool
 }
@@ -175,6 +177,9 @@ func (q request) ask() ingest.Request {
 	}
 	if q.Naming >= ByID {
 		r.ID = webhook.EventID(fmt.Sprint("intent-", q.number))
+	}
+	if q.Later > 0 {
+		r.DeliverAt = q.first.Add(q.Later)
 	}
 	return r
 }

@@ -74,6 +74,11 @@ var (
 	opSaveHealth    = &Op{Name: "save health", Faults: guarded}
 	opTakeTurn      = &Op{Name: "take turn", Faults: writing}
 	opHeld          = &Op{Name: "held", Faults: reading}
+	opDue           = &Op{Name: "due events", Faults: reading}
+	opEventSent     = &Op{Name: "event sent", Faults: writing}
+	opCancelEvent   = &Op{Name: "cancel event", Faults: guarded}
+	opEventRef      = &Op{Name: "event ref", Faults: reading}
+	opEventRows     = &Op{Name: "event deliveries", Faults: reading}
 	opDelivery      = &Op{Name: "delivery", Faults: reading}
 	opList          = &Op{Name: "list", Faults: reading}
 	opSweepState    = &Op{Name: "sweep state", Faults: reading}

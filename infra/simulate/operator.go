@@ -152,8 +152,34 @@ func (w *World) Retry(after time.Duration, n int) {
 		w.watch.manual(key)
 		w.operate(0, "retry "+w.names.in(string(key.ID())), func(ctx context.Context, h *host) error {
 			_, err := w.replayer(h).Retry(ctx, key)
-			if errors.Is(err, replay.ErrCancelled) {
+			if errors.Is(err, replay.ErrCancelled) || errors.Is(err, replay.ErrNotDue) {
 				err = nil
+			}
+			return err
+		}, nil)
+	})
+}
+
+// TakeBack cancels a scheduled event: the n-th of all that were accepted and whose
+// time has not come, modulo their number. Outside a bubble of testing/synctest it
+// does nothing, for it writes several rows side by side.
+func (w *World) TakeBack(after time.Duration, n int) {
+	w.after(after, func() {
+		var waiting []*webhook.Event
+		for _, a := range w.accepted {
+			if e := w.watch.stored(a); e != nil && e.DeliverAt.After(w.Now()) {
+				waiting = append(waiting, e)
+			}
+		}
+		if len(waiting) == 0 || w.config.Settled == nil {
+			return
+		}
+		e := waiting[n%len(waiting)]
+		w.operate(0, "take back "+w.names.in(string(e.ID)), func(ctx context.Context, h *host) error {
+			past := history.History{Store: store{h}}
+			_, _, err := replay.Withdrawer{Events: past, Store: store{h}, Trail: noTrail{}, Now: h.now}.Cancel(ctx, e.Tenant, e.ID)
+			if err == nil {
+				w.watch.cancelled(eventKey{e.Tenant, e.Ref})
 			}
 			return err
 		}, nil)
@@ -166,7 +192,7 @@ func (w *World) Redrive(after time.Duration) {
 }
 
 func (w *World) replayer(h *host) replay.Replayer {
-	return replay.Replayer{Deliveries: history.History{Store: store{h}}, Queue: line{h}, DeadLetters: line{h}, Trail: noTrail{}}
+	return replay.Replayer{Deliveries: history.History{Store: store{h}}, Queue: line{h}, DeadLetters: line{h}, Trail: noTrail{}, Now: h.now}
 }
 
 // Poison puts a message into the queue that no version of the relay wrote.

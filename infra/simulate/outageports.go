@@ -144,6 +144,17 @@ func (t *sweeperTable) Held(_ context.Context, until time.Time, limit int) ([]we
 	return held, nil
 }
 
+// DueEvents implements sweep.EventStore: nothing is scheduled.
+func (t *sweeperTable) DueEvents(context.Context, time.Time, int) ([]webhook.Event, error) {
+	t.pay()
+	return nil, nil
+}
+
+// EventSent implements sweep.EventStore.
+func (t *sweeperTable) EventSent(context.Context, webhook.TenantID, webhook.EventRef) error {
+	return nil
+}
+
 // SaveDelivery implements sweep.HeldStore.
 func (t *sweeperTable) SaveDelivery(_ context.Context, d webhook.Delivery) error {
 	t.mu.Lock()

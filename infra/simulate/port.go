@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"webhookrelay/shared/audit"
@@ -101,6 +102,7 @@ func (s store) PutEvents(ctx context.Context, events []webhook.Event) error {
 	if len(events) == 1 {
 		return change(ctx, s.host, opPutEvent, string(events[0].Ref), func(t *tables) error {
 			t.putEvents(events)
+			s.p.w.planSweep()
 			return nil
 		})
 	}
@@ -109,10 +111,12 @@ func (s store) PutEvents(ctx context.Context, events []webhook.Event) error {
 			return err
 		}
 		s.p.w.tables.putEvents(events)
+		s.p.w.planSweep()
 		return nil
 	}, func(f Fault) error {
 		if f == Part {
 			s.p.w.tables.putEvents(events[:len(events)/2])
+			s.p.w.planSweep()
 		}
 		return fmt.Errorf("%s: %w", opPutEvents.Name, errInjected)
 	}, describe[error])
@@ -199,6 +203,44 @@ func (s store) TakeTurn(ctx context.Context, tenant webhook.TenantID, id webhook
 func (s store) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
 	return query(ctx, s.host, opHeld, until.Format("15:04:05"), func(t *tables) ([]webhook.Delivery, error) {
 		return t.held(until, limit), nil
+	})
+}
+
+func (s store) DueEvents(ctx context.Context, until time.Time, limit int) ([]webhook.Event, error) {
+	return query(ctx, s.host, opDue, until.Format("15:04:05"), func(t *tables) ([]webhook.Event, error) {
+		return t.due(until, limit), nil
+	})
+}
+
+func (s store) EventSent(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) error {
+	return change(ctx, s.host, opEventSent, string(ref), func(t *tables) error {
+		t.changeEvent(eventKey{tenant, ref}, func(e *webhook.Event) { e.Held = false })
+		return nil
+	})
+}
+
+func (s store) CancelEvent(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef, at time.Time) error {
+	return change(ctx, s.host, opCancelEvent, string(ref), func(t *tables) error {
+		k := eventKey{tenant, ref}
+		if e := t.event(k); e == nil || !e.CancelledAt.IsZero() {
+			return webhook.ErrConflict
+		}
+		t.changeEvent(k, func(e *webhook.Event) { e.CancelledAt, e.Held = at, false })
+		return nil
+	})
+}
+
+// ExpungeEvent is not modelled.
+func (s store) ExpungeEvent(context.Context, webhook.TenantID, webhook.EventRef, time.Time) error {
+	return errNotModelled
+}
+
+func (s store) EventRef(ctx context.Context, tenant webhook.TenantID, id webhook.EventID) (webhook.EventRef, error) {
+	return query(ctx, s.host, opEventRef, string(id), func(t *tables) (webhook.EventRef, error) {
+		if c, ok := t.claims[claimKey{tenant, ingest.ClaimByID + string(id)}]; ok {
+			return c.Ref, nil
+		}
+		return "", webhook.ErrNotFound
 	})
 }
 
@@ -306,19 +348,21 @@ func (noTrail) Record(context.Context, audit.Entry) error { return nil }
 
 var errNotModelled = errors.New("not modelled")
 
-// EventRef is not modelled.
-func (s store) EventRef(context.Context, webhook.TenantID, webhook.EventID) (webhook.EventRef, error) {
-	return "", errNotModelled
-}
-
 // Events is not modelled.
 func (s store) Events(context.Context, webhook.TenantID, webhook.Page) ([]webhook.Event, string, error) {
 	return nil, "", errNotModelled
 }
 
-// EventDeliveries is not modelled.
-func (s store) EventDeliveries(context.Context, webhook.TenantID, webhook.EventRef) ([]webhook.Delivery, error) {
-	return nil, errNotModelled
+func (s store) EventDeliveries(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) ([]webhook.Delivery, error) {
+	return query(ctx, s.host, opEventRows, string(ref), func(t *tables) (rows []webhook.Delivery, err error) {
+		for k := range t.deliveries {
+			if k.Tenant == tenant && k.Event == ref {
+				rows = append(rows, *t.delivery(k))
+			}
+		}
+		slices.SortFunc(rows, func(a, b webhook.Delivery) int { return compareKeys(a.DeliveryKey, b.DeliveryKey) })
+		return rows, nil
+	})
 }
 
 // DeadLetters is not modelled.

@@ -61,10 +61,28 @@ func Random(seed uint64) (Config, func(w *World)) {
 			}
 			w.SendAll(time.Duration(heard.Int64N(int64(time.Hour))), all...)
 		}
+		if heard.IntN(3) == 0 {
+			schedule(w, heard)
+		}
 		if heard.IntN(4) == 0 {
 			at := time.Duration(heard.Int64N(int64(time.Hour)))
 			w.SetState(at, "acme", "shop", webhook.EndpointPaused)
 			w.SetState(at+time.Duration(heard.Int64N(int64(time.Hour))), "acme", "shop", webhook.EndpointEnabled)
+		}
+	}
+}
+
+// schedule lets a client send events for later, and perhaps take one back.
+func schedule(w *World, r *rand.Rand) {
+	for range 1 + r.IntN(3) {
+		at, later := time.Duration(r.Int64N(int64(time.Minute))), pick(r, 2*time.Second, 90*time.Second, 20*time.Minute, 3*time.Hour, 60*time.Hour)
+		w.Send(at, Intent{
+			Tenant: "acme", Type: pick(r, eventTypes...), Naming: Naming(r.IntN(5)), Tries: 1 + r.IntN(4), Wait: pick(r, time.Second, time.Minute),
+			Repeats: pick(r, 0, 0, 1), Later: later,
+		})
+		if r.IntN(2) == 0 {
+			// Also at the very moment.
+			w.TakeBack(at+later-pick(r, later/2, time.Minute, 3*time.Second, 100*time.Millisecond, 0), r.IntN(10))
 		}
 	}
 }

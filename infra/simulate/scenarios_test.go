@@ -181,6 +181,27 @@ var scenarios = []scenario{
 		one(w)
 		w.SendAll(0, order(simulate.Unnamed, 2, 0), order(simulate.ByKey, 3, 1), order(simulate.ByID, 3, 0))
 	}},
+	{name: "AScheduledEventArrivesAtItsTime", pairs: true, build: func(w *simulate.World) {
+		one(w, fails, ok)
+		later := order(simulate.ByKey, 3, 1)
+		later.Later = 10 * time.Minute
+		w.Send(0, later)
+	}},
+	{name: "AScheduledEventIsTakenBack", pairs: true, build: func(w *simulate.World) {
+		one(w)
+		w.Endpoint(simulate.Endpoint{Tenant: "acme", ID: "mail"})
+		later := order(simulate.Unnamed, 2, 0)
+		later.Later = 9*time.Minute + 40*time.Second
+		w.Send(0, later)
+		w.TakeBack(9*time.Minute+20*time.Second, 0) // its messages are in the queue by then
+	}},
+	{name: "AScheduledEventIsSentAndTakenBackAtOnce", build: func(w *simulate.World) {
+		one(w)
+		later := order(simulate.Unnamed, 2, 0)
+		later.Later = 9*time.Minute + 40*time.Second
+		w.Send(0, later)
+		w.TakeBack(later.Later-50*time.Millisecond, 0)
+	}},
 	{name: "TheOperatorHearsOfADeath", dies: true, config: simulate.Config{Schedule: short}, build: func(w *simulate.World) {
 		w.Operator(nil)
 		one(w, fails, aborts, fails, ok)

@@ -155,8 +155,36 @@ func (t *tables) held(until time.Time, limit int) []webhook.Delivery {
 	return found[:min(limit, t.heldPage, len(found))]
 }
 
-// nextHeld is when the store's first delivery is due.
+// due lists the held events whose time comes until then, the earliest first. The
+// index that names them lags, and each is shown as it is.
+func (t *tables) due(until time.Time, limit int) []webhook.Event {
+	var found []webhook.Event
+	for _, k := range slices.SortedFunc(maps.Keys(t.events), func(a, b eventKey) int { return cmp.Compare(a.ref, b.ref) }) {
+		named, e := usual(t, t.events, k), t.event(k)
+		if named != nil && named.Held && !named.DeliverAt.After(until) && e != nil && e.Held {
+			found = append(found, *e)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b webhook.Event) int { return a.DeliverAt.Compare(b.DeliverAt) })
+	return found[:min(limit, t.heldPage, len(found))]
+}
+
+// changeEvent changes the event at k, if it is there.
+func (t *tables) changeEvent(k eventKey, change func(e *webhook.Event)) {
+	if stored := t.event(k); stored != nil {
+		e := *stored
+		change(&e)
+		set(t.events, k, &e, t.now())
+	}
+}
+
+// nextHeld is when the store's first delivery or scheduled event is due.
 func (t *tables) nextHeld() (at time.Time, ok bool) {
+	for _, r := range t.events {
+		if e := r.current; e.Held && (!ok || e.DeliverAt.Before(at)) {
+			at, ok = e.DeliverAt, true
+		}
+	}
 	for _, r := range t.deliveries {
 		if held := r.current.HeldUntil; !held.IsZero() && (!ok || held.Before(at)) {
 			at, ok = held, true

@@ -123,12 +123,12 @@ func (c *watch) timely(was, is webhook.Delivery, a webhook.Attempt) {
 	}
 	due := was.NextAttemptAt
 	if was.State == webhook.Queued {
-		due = c.w.tables.event(eventKey{is.Tenant, is.Event}).AcceptedAt
+		due = c.w.tables.event(eventKey{is.Tenant, is.Event}).Due()
 	}
 	// A batch is hidden when its slowest attempt has ended; what the store carries
 	// waits for the sweeper.
 	grace := postTimeout + 5*time.Second
-	if !was.HeldUntil.IsZero() {
+	if !was.HeldUntil.IsZero() || was.State == webhook.Queued && !c.w.tables.event(eventKey{is.Tenant, is.Event}).DeliverAt.IsZero() {
 		grace += sweepInterval
 	}
 	if late := a.At.Sub(due); late > grace || late < -time.Second {
@@ -167,9 +167,8 @@ func (c *watch) deletable(p *process, r dispatch.Message) {
 		c.violate(rule, "%s, which nobody can read", r.ID)
 		return
 	}
-	state := webhook.Queued
+	state := c.stateOf(subject.DeliveryKey)
 	if d := c.w.tables.delivery(subject.DeliveryKey); d != nil {
-		state = d.State
 		if !d.HeldUntil.IsZero() && !subject.Once {
 			return // the store carries it
 		}
@@ -190,8 +189,33 @@ func (c *watch) deletable(p *process, r dispatch.Message) {
 	c.violate(c.loss(subject.DeliveryKey, rule), "%s for %s, which is %s", r.ID, subject.ID(), state)
 }
 
+// cancelled is told of every event that was taken back, as soon as it was.
+func (c *watch) cancelled(k eventKey) {
+	if _, ok := c.w.takenBack[k]; !ok {
+		c.w.takenBack[k] = c.w.Now()
+	}
+}
+
+// punctual: no attempt of a scheduled event begins before its time, but for the
+// little that a retry may be early, and none after it was taken back.
+func (c *watch) punctual() {
+	for _, made := range c.w.posts {
+		e := c.w.tables.event(eventKey{made.Tenant, made.Event})
+		if e == nil || e.DeliverAt.IsZero() {
+			continue
+		}
+		if e.DeliverAt.Sub(made.at) > time.Second {
+			c.violate("NothingIsSentBeforeItsTime", "%s at %s, due at %s", made.ID(), made.at, e.DeliverAt)
+		}
+		// A dispatcher that began before the answer may have read the event before.
+		if at, ok := c.w.takenBack[eventKey{made.Tenant, made.Event}]; ok && made.p.started.After(at) {
+			c.violate("NothingIsSentOfWhatWasTakenBack", "%s at %s, taken back at %s", made.ID(), made.at, at)
+		}
+	}
+}
+
 // answered is told of every 202: by then the event is stored, and a message was
-// sent for each of its targets.
+// sent for each of its targets, unless the store carries them.
 func (c *watch) answered(a *accepted) {
 	e := c.stored(a)
 	if e == nil {
@@ -200,6 +224,9 @@ func (c *watch) answered(a *accepted) {
 	}
 	for _, target := range e.Targets {
 		k := webhook.DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: target}
+		if e.Held || !e.CancelledAt.IsZero() {
+			continue
+		}
 		if c.w.queue.copies[envelope.Encode(envelope.Envelope{DeliveryKey: k})] == 0 {
 			c.violate("AnAcceptedEventWasSent", "%s", k.ID())
 		}

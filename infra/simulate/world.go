@@ -118,6 +118,8 @@ type World struct {
 	// configured is every state of each tenant's endpoints, with its time.
 	configured map[webhook.TenantID][]configuration
 	deleted    map[endpointKey]bool
+	// takenBack is when each event was said to be cancelled.
+	takenBack map[eventKey]time.Time
 
 	// Calls are the calls so far, Faults how many of them were struck.
 	Calls  []*Op
@@ -148,7 +150,7 @@ func New(c Config) *World {
 	w := &World{
 		config: c, rand: rand.New(rand.NewPCG(c.Seed, 0x5eed)), ids: id.NewSource(),
 		receivers: map[string]*receiver{}, running: map[*process]func(*process, bool){}, arrivals: make(chan arrival, 1024),
-		configured: map[webhook.TenantID][]configuration{}, deleted: map[endpointKey]bool{},
+		configured: map[webhook.TenantID][]configuration{}, deleted: map[endpointKey]bool{}, takenBack: map[eventKey]time.Time{},
 		names: names{}, calm: true, // nothing fails before the run
 	}
 	w.now.Store(epoch.UnixMilli())

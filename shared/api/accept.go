@@ -66,13 +66,37 @@ func readEvent(r *http.Request) (ingest.Request, error) {
 
 func eventFields(request *ingest.Request) fields {
 	return fields{
-		"type":      into("type", "a string", &request.Type),
-		"id":        intoID("id", &request.ID),
-		"channels":  into("channels", "a list of strings", &request.Channels),
-		"timestamp": intoTime("timestamp", &request.Timestamp),
-		"data":      func(raw json.RawMessage) error { request.Data = raw; return nil },
+		"tags":           into("tags", "a list of strings", &request.Tags),
+		"deliver_at":     intoTime("deliver_at", &request.DeliverAt),
+		"retention_days": intoDays("retention_days", &request.Retention),
+		"type":           into("type", "a string", &request.Type),
+		"id":             intoID("id", &request.ID),
+		"channels":       into("channels", "a list of strings", &request.Channels),
+		"timestamp":      intoTime("timestamp", &request.Timestamp),
+		"data":           func(raw json.RawMessage) error { request.Data = raw; return nil },
 	}
 }
+
+// intoDays reads a whole number of days from 1 on.
+func intoDays(field string, target *time.Duration) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		var days int
+		if err := into(field, "a whole number of days", &days)(raw); err != nil {
+			return err
+		}
+		*target = time.Duration(max(-1, min(days, maxDays))) * day
+		if *target == 0 {
+			*target = -day // given, and too small
+		}
+		return nil
+	}
+}
+
+const (
+	day = 24 * time.Hour
+	// maxDays is more than any time in days may be, and fits into a Duration.
+	maxDays = 100_000
+)
 
 func checkEvent(request ingest.Request) error {
 	if request.Type == "" {
@@ -83,6 +107,13 @@ func checkEvent(request ingest.Request) error {
 	}
 	if err := webhook.CheckLabels("channels", request.Channels, webhook.MaxEventChannels); err != nil {
 		return err
+	}
+	if err := webhook.CheckLabels("tags", request.Tags, webhook.MaxEventTags); err != nil {
+		return err
+	}
+	if keep := request.Retention; keep != 0 && (keep < webhook.MinRetention || keep > webhook.MaxRetention) {
+		return &webhook.Invalid{Field: "retention_days", Reason: fmt.Sprintf(
+			"must be %d to %d: a delivery may take nearly as long as the least", webhook.MinRetention/day, webhook.MaxRetention/day)}
 	}
 	if request.Data == nil {
 		return &webhook.Invalid{Field: "data", Reason: "is required: the event's JSON value"}
@@ -103,11 +134,20 @@ type acceptedView struct {
 	ID         webhook.EventID   `json:"id"`
 	Type       webhook.EventType `json:"type"`
 	Timestamp  timestamp         `json:"timestamp"`
+	DeliverAt  *timestamp        `json:"deliver_at,omitempty"`
 	Deliveries int               `json:"deliveries"`
 }
 
 func viewAccepted(a ingest.Accepted) acceptedView {
-	return acceptedView{ID: a.ID, Type: a.Type, Timestamp: timestamp(a.Timestamp), Deliveries: a.Deliveries}
+	return acceptedView{ID: a.ID, Type: a.Type, Timestamp: timestamp(a.Timestamp), DeliverAt: unlessZero(a.DeliverAt), Deliveries: a.Deliveries}
+}
+
+// unlessZero leaves a time out that is not set.
+func unlessZero(t time.Time) *timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return new(timestamp(t))
 }
 
 func tenantOf(r *http.Request) webhook.TenantID { return webhook.TenantID(r.PathValue("tenant")) }

@@ -55,6 +55,8 @@ func TestEveryChangeAndEveryLookAtASecretIsOnRecord(t *testing.T) {
 			ids = map[string]string{"key": w.must(w.root, http.MethodPost, "/v1/keys", "")["id"].(string)}
 		case "/v1/tenants/{tenant}":
 			tenant = "new"
+		case "/v1/tenants/{tenant}/events/{event}/cancel":
+			ids = map[string]string{"event": w.later("alice")}
 		}
 		before := len(w.trail("/v1/audit"))
 		answer := w.call(w.root, o.method, o.at(tenant, ids), o.body)

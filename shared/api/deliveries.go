@@ -16,11 +16,16 @@ import (
 )
 
 type eventView struct {
-	ID         webhook.EventID   `json:"id"`
-	Type       webhook.EventType `json:"type"`
-	Channels   []webhook.Channel `json:"channels,omitempty"`
-	Timestamp  timestamp         `json:"timestamp"`
-	AcceptedAt timestamp         `json:"accepted_at"`
+	ID          webhook.EventID   `json:"id"`
+	Type        webhook.EventType `json:"type"`
+	Channels    []webhook.Channel `json:"channels,omitempty"`
+	Tags        []webhook.Tag     `json:"tags,omitempty"`
+	Timestamp   timestamp         `json:"timestamp"`
+	AcceptedAt  timestamp         `json:"accepted_at"`
+	ExpiresAt   timestamp         `json:"expires_at"`
+	DeliverAt   *timestamp        `json:"deliver_at,omitempty"`
+	CancelledAt *timestamp        `json:"cancelled_at,omitempty"`
+	ExpungedAt  *timestamp        `json:"expunged_at,omitempty"`
 	// Unsent: the event was refused with 503 after it was stored.
 	Unsent bool `json:"unsent,omitempty"`
 	// Deliveries is how many endpoints matched.
@@ -28,7 +33,19 @@ type eventView struct {
 }
 
 func viewEvent(e webhook.Event) eventView {
-	return eventView{e.ID, e.Type, e.Channels, timestamp(e.Timestamp), timestamp(e.AcceptedAt), e.Unsent, len(e.Targets)}
+	return eventView{
+		ID: e.ID, Type: e.Type, Channels: e.Channels, Tags: e.Tags, Timestamp: timestamp(e.Timestamp), AcceptedAt: timestamp(e.AcceptedAt),
+		ExpiresAt: timestamp(e.ExpiresAt), DeliverAt: unlessZero(e.DeliverAt), CancelledAt: unlessZero(e.CancelledAt),
+		ExpungedAt: unlessZero(e.ExpungedAt), Unsent: e.Unsent, Deliveries: len(e.Targets),
+	}
+}
+
+// payloadOf is what is posted, and null once it was expunged.
+func payloadOf(e webhook.Event) json.RawMessage {
+	if len(e.Body) == 0 {
+		return nil
+	}
+	return e.Body
 }
 
 // eventDetail is one event with its payload and deliveries.
@@ -59,11 +76,35 @@ func (m Manage) getEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	detail := eventDetail{eventView: viewEvent(event), Payload: event.Body, Deliveries: make([]deliveryView, len(deliveries))}
+	writeJSON(w, http.StatusOK, viewDetail(event, deliveries))
+	return nil
+}
+
+func viewDetail(event webhook.Event, deliveries []webhook.Delivery) eventDetail {
+	detail := eventDetail{eventView: viewEvent(event), Payload: payloadOf(event), Deliveries: make([]deliveryView, len(deliveries))}
 	for i, d := range deliveries {
 		detail.Deliveries[i] = viewDelivery(d)
 	}
-	writeJSON(w, http.StatusOK, detail)
+	return detail
+}
+
+// cancelEvent shows the event without its payload, which its sender need not be
+// allowed to read.
+func (m Manage) cancelEvent(w http.ResponseWriter, r *http.Request) error {
+	event, _, err := m.Withdrawer.Cancel(r.Context(), tenantOf(r), webhook.EventID(r.PathValue("event")))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, viewEvent(event))
+	return nil
+}
+
+func (m Manage) expungeEvent(w http.ResponseWriter, r *http.Request) error {
+	event, deliveries, err := m.Withdrawer.Expunge(r.Context(), tenantOf(r), webhook.EventID(r.PathValue("event")))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, viewDetail(event, deliveries))
 	return nil
 }
 
@@ -71,6 +112,7 @@ type deliveryView struct {
 	ID            webhook.DeliveryID `json:"id"`
 	EventID       webhook.EventID    `json:"event_id"`
 	EventType     webhook.EventType  `json:"event_type"`
+	Tags          []webhook.Tag      `json:"tags,omitempty"`
 	EndpointID    webhook.EndpointID `json:"endpoint_id"`
 	State         webhook.State      `json:"state"`
 	Reason        webhook.Reason     `json:"reason,omitempty"`
@@ -95,7 +137,7 @@ type attemptView struct {
 
 func viewDelivery(d webhook.Delivery) deliveryView {
 	view := deliveryView{
-		ID: d.ID(), EventID: d.EventID, EventType: d.EventType, EndpointID: d.Endpoint, State: d.State,
+		ID: d.ID(), EventID: d.EventID, EventType: d.EventType, Tags: d.Tags, EndpointID: d.Endpoint, State: d.State,
 		Reason: d.Reason, AttemptCount: d.AttemptCount, NextCause: d.NextCause,
 		UpdatedAt: timestamp(d.UpdatedAt), Attempts: make([]attemptView, len(d.Attempts)),
 	}
@@ -257,7 +299,7 @@ func (m Manage) listDeadLetters(w http.ResponseWriter, r *http.Request) error {
 	})}
 	for i, event := range events {
 		if event != nil {
-			answer.Data[i].Event = &deadEventView{viewEvent(*event), event.Body}
+			answer.Data[i].Event = &deadEventView{viewEvent(*event), payloadOf(*event)}
 		}
 	}
 	if answer.Depth, err = m.Replayer.DeadLetters.Depth(r.Context()); err != nil {

@@ -137,6 +137,8 @@ var addresses = []string{
 	"POST /v1/tenants/{tenant}/events",
 	"POST /v1/tenants/{tenant}/events/batch",
 	"GET /v1/tenants/{tenant}/events/{event}",
+	"POST /v1/tenants/{tenant}/events/{event}/cancel",
+	"POST /v1/tenants/{tenant}/events/{event}/expunge",
 	"GET /v1/tenants/{tenant}/jobs",
 	"DELETE /v1/tenants/{tenant}/jobs/{job}",
 	"GET /v1/tenants/{tenant}/jobs/{job}",

@@ -21,13 +21,14 @@ var OpenAPI []byte
 // Manage holds the routes by which operators and receivers configure the relay
 // and look at what it did.
 type Manage struct {
-	Registry *registry.Registry
-	Ingester *ingest.Ingester
-	History  history.History
-	Replayer replay.Replayer
-	Jobs     replay.Jobs
-	Keyring  *keyring.Keyring
-	Trail    audit.Trail
+	Registry   *registry.Registry
+	Ingester   *ingest.Ingester
+	History    history.History
+	Replayer   replay.Replayer
+	Withdrawer replay.Withdrawer
+	Jobs       replay.Jobs
+	Keyring    *keyring.Keyring
+	Trail      audit.Trail
 }
 
 func (m Manage) routes() []route {
@@ -55,6 +56,8 @@ func (m Manage) routes() []route {
 		{method: http.MethodPost, pattern: endpoint + "/test", needs: auth.Configure, handle: m.postTest},
 		{method: http.MethodGet, pattern: events, needs: auth.Read, handle: m.listEvents},
 		{method: http.MethodGet, pattern: events + "/{event}", needs: auth.Read, handle: m.getEvent},
+		{method: http.MethodPost, pattern: events + "/{event}/cancel", needs: auth.Withdraw, handle: m.cancelEvent},
+		{method: http.MethodPost, pattern: events + "/{event}/expunge", needs: auth.Erase, handle: m.expungeEvent},
 		{method: http.MethodGet, pattern: deliveries, needs: auth.Read, handle: m.listDeliveries},
 		{method: http.MethodGet, pattern: deliveries + "/{delivery}", needs: auth.Read, handle: m.getDelivery},
 		{method: http.MethodPost, pattern: deliveries + "/{delivery}/retry", needs: auth.Configure, handle: m.retryDelivery},

@@ -84,7 +84,15 @@ var problems = []struct {
 	}},
 	{replay.ErrCancelled, Problem{
 		Type: "delivery-cancelled", Status: http.StatusConflict, Title: "The delivery was cancelled",
-		Detail: "It was cancelled by hand, or its endpoint was deleted. It is not sent any more.",
+		Detail: "It was cancelled, or its endpoint or its event's payload is gone. It is not sent any more.",
+	}},
+	{replay.ErrNotScheduled, Problem{
+		Type: "not-scheduled", Status: http.StatusConflict, Title: "The event is on its way",
+		Detail: "It was not scheduled, or its time has come. What is still pending can be cancelled delivery by delivery.",
+	}},
+	{replay.ErrNotDue, Problem{
+		Type: "scheduled", Status: http.StatusConflict, Title: "The event is scheduled for later",
+		Detail: "It is sent at its deliver_at. To send it sooner, cancel it and post it anew.",
 	}},
 	{replay.ErrSettled, Problem{
 		Type: "delivery-ended", Status: http.StatusConflict, Title: "The delivery has ended",

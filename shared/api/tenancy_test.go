@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -159,6 +160,13 @@ func (w *world) newParty(name string) party {
 	return p
 }
 
+// later posts an event that is scheduled, and returns its id.
+func (w *world) later(tenant string) string {
+	w.t.Helper()
+	body := fmt.Sprintf(`{"type":"a","data":1,"deliver_at":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
+	return w.must(w.root, http.MethodPost, "/v1/tenants/"+tenant+"/events", body)["id"].(string)
+}
+
 // tenantScopes are those of callers bound to a tenant.
 var tenantScopes = []auth.Scope{auth.ScopeTenant, auth.ScopePublish, auth.ScopeRead, auth.ScopePortal}
 
@@ -244,6 +252,9 @@ func TestEveryOperationServesTheScopesThatItNames(t *testing.T) {
 				ids := alice.ids[0]
 				if o.path == "/v1/keys/{key}" {
 					ids = map[string]string{"key": w.must(w.root, http.MethodPost, "/v1/keys", "")["id"].(string)}
+				}
+				if strings.HasSuffix(o.path, "/events/{event}/cancel") {
+					ids = map[string]string{"event": w.later("alice")}
 				}
 				got := w.call(alice.keys[scope], o.method, o.at(alice.id, ids), o.body)
 				if len(o.scopes) > 0 && !slices.Contains(o.scopes, scope) {

@@ -62,8 +62,9 @@ func newWorld(t testing.TB, change ...func(*api.Config, *api.Accept)) *world {
 				Store: store, Sealer: sealer, IDs: ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: time.Now,
 			}),
 			Ingester: accept.Ingester, History: past, Trail: trail,
-			Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
-			Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
+			Replayer:   replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
+			Withdrawer: replay.Withdrawer{Events: past, Store: store, Trail: trail, Now: time.Now},
+			Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
 			Keyring: keyring.New(keyring.Config{
 				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: auth.DigestOf(w.root), Trail: trail,
 			}),

@@ -40,6 +40,8 @@ const (
 	LinkIssued        Action = "portal_link.issued"
 	DeliveryRetried   Action = "delivery.retried"
 	DeliveryCancelled Action = "delivery.cancelled"
+	EventCancelled    Action = "event.cancelled"
+	EventExpunged     Action = "event.expunged"
 	JobStarted        Action = "job.started"
 	JobCancelled      Action = "job.cancelled"
 	Redriven          Action = "dead_letters.redriven"

@@ -17,7 +17,7 @@ const (
 	ScopeAdmin Scope = "admin"
 	// ScopeTenant may do everything to one tenant, its keys included.
 	ScopeTenant Scope = "tenant"
-	// ScopePublish may post events, and nothing else.
+	// ScopePublish may post events and take scheduled ones back, and nothing else.
 	ScopePublish Scope = "publish"
 	// ScopeRead may look, but never at secrets.
 	ScopeRead Scope = "read"
@@ -45,6 +45,10 @@ const (
 	Configure Permission = "configure"
 	// Publish: posting a tenant's events.
 	Publish Permission = "publish"
+	// Withdraw: taking back a tenant's events before their time.
+	Withdraw Permission = "withdraw"
+	// Erase: removing a tenant's payloads for good.
+	Erase Permission = "erase"
 	// Read: a tenant's endpoints, events and deliveries, without secrets.
 	Read Permission = "read"
 	// ReadAudit: who changed what of a tenant.
@@ -56,6 +60,8 @@ var granted = map[Permission][]Scope{
 	Grant:     {ScopeAdmin, ScopeTenant},
 	Configure: {ScopeAdmin, ScopeTenant, ScopePortal},
 	Publish:   {ScopeAdmin, ScopeTenant, ScopePublish},
+	Withdraw:  {ScopeAdmin, ScopeTenant, ScopePublish},
+	Erase:     {ScopeAdmin, ScopeTenant},
 	Read:      {ScopeAdmin, ScopeTenant, ScopeRead, ScopePortal},
 	ReadAudit: {ScopeAdmin, ScopeTenant, ScopeRead},
 }

@@ -30,11 +30,13 @@ func (s State) Final() bool { return s == Delivered || s == Dead || s == Cancell
 
 // Delivery is what became of one event at one endpoint.
 type Delivery struct {
-	ID         string `json:"id"`
-	EventID    string `json:"event_id"`
-	EventType  string `json:"event_type"`
-	EndpointID string `json:"endpoint_id"`
-	State      State  `json:"state"`
+	ID        string `json:"id"`
+	EventID   string `json:"event_id"`
+	EventType string `json:"event_type"`
+	// Tags are the event's.
+	Tags       []string `json:"tags,omitempty"`
+	EndpointID string   `json:"endpoint_id"`
+	State      State    `json:"state"`
 	// Reason says why a dead or cancelled delivery ended.
 	Reason        string     `json:"reason,omitempty"`
 	AttemptCount  int        `json:"attempt_count"`

@@ -22,6 +22,13 @@ type NewEvent struct {
 	Timestamp *time.Time `json:"timestamp,omitempty"`
 	// Channels are labels that endpoints may choose by.
 	Channels []string `json:"channels,omitempty"`
+	// Tags are labels by which events are found again.
+	Tags []string `json:"tags,omitempty"`
+	// DeliverAt is when the first attempts are due, at most 30 days ahead; nil for at once.
+	DeliverAt *time.Time `json:"deliver_at,omitempty"`
+	// RetentionDays is for how long the event is kept, 25 to 365; 0 for as long as the
+	// deployment says.
+	RetentionDays int `json:"retention_days,omitempty"`
 	// IdempotencyKey makes the event one, however often it is posted within 24
 	// hours. NewIdempotencyKey draws one.
 	IdempotencyKey string `json:"-"`
@@ -45,6 +52,8 @@ type Accepted struct {
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
+	// DeliverAt is when a scheduled event is due; nil for another.
+	DeliverAt *time.Time `json:"deliver_at,omitempty"`
 	// Deliveries is how many endpoints matched.
 	Deliveries int `json:"deliveries"`
 }
@@ -71,8 +80,15 @@ type EventFields struct {
 	Type       string    `json:"type"`
 	Timestamp  time.Time `json:"timestamp"`
 	AcceptedAt time.Time `json:"accepted_at"`
-	// Channels are its labels.
+	ExpiresAt  time.Time `json:"expires_at"`
+	// Channels are the labels that endpoints choose by, Tags those to find it by.
 	Channels []string `json:"channels,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+	// DeliverAt is when a scheduled event is due.
+	DeliverAt *time.Time `json:"deliver_at,omitempty"`
+	// CancelledAt is when it was taken back, ExpungedAt when its payload was removed.
+	CancelledAt *time.Time `json:"cancelled_at,omitempty"`
+	ExpungedAt  *time.Time `json:"expunged_at,omitempty"`
 	// Unsent: the request was answered 503 after the event was stored.
 	Unsent bool `json:"unsent,omitempty"`
 }
@@ -85,7 +101,7 @@ type Event struct {
 }
 
 // EventDetail is an event with its payload, which is what endpoints are
-// posted, and its deliveries.
+// posted, or null once it was expunged, and its deliveries.
 type EventDetail struct {
 	EventFields
 	Payload    json.RawMessage `json:"payload"`
@@ -141,4 +157,20 @@ func (c *Client) AllEvents(ctx context.Context, tenant string, options PageOptio
 // GetEvent shows an event with its payload and deliveries.
 func (c *Client) GetEvent(ctx context.Context, tenant, event string) (EventDetail, error) {
 	return get[EventDetail](ctx, c, at("/v1/tenants/", tenant, "/events/", event), nil)
+}
+
+// CancelEvent takes back a scheduled event before its time. It fails with code
+// "not-scheduled" when the event is on its way already.
+func (c *Client) CancelEvent(ctx context.Context, tenant, event string) (Event, error) {
+	var answer Event
+	_, err := c.do(ctx, call{method: http.MethodPost, path: at("/v1/tenants/", tenant, "/events/", event) + "/cancel", repeatable: true}, &answer)
+	return answer, err
+}
+
+// ExpungeEvent removes an event's payload and what endpoints answered to it, for
+// good, and cancels what is pending of it.
+func (c *Client) ExpungeEvent(ctx context.Context, tenant, event string) (EventDetail, error) {
+	var answer EventDetail
+	_, err := c.do(ctx, call{method: http.MethodPost, path: at("/v1/tenants/", tenant, "/events/", event) + "/expunge", repeatable: true}, &answer)
+	return answer, err
 }

@@ -84,6 +84,7 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	"postEvent": func(ctx context.Context, c *client.Client) error {
 		return second(c.PostEvent(ctx, "acme", client.NewEvent{
 			Type: "order.placed", Data: json.RawMessage(`{"a":1}`), ID: "e1", Timestamp: &moment, IdempotencyKey: "k",
+			DeliverAt: &moment, Tags: []string{"a"}, RetentionDays: 30,
 		}))
 	},
 	"postEvents": func(ctx context.Context, c *client.Client) error {
@@ -91,6 +92,13 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	},
 	"listEvents": func(ctx context.Context, c *client.Client) error { return second(c.ListEvents(ctx, "acme", noPage)) },
 	"getEvent":   func(ctx context.Context, c *client.Client) error { return second(c.GetEvent(ctx, "acme", "e1")) },
+
+	"cancelEvent": func(ctx context.Context, c *client.Client) error {
+		return second(c.CancelEvent(ctx, "acme", "e1"))
+	},
+	"expungeEvent": func(ctx context.Context, c *client.Client) error {
+		return second(c.ExpungeEvent(ctx, "acme", "e1"))
+	},
 
 	"listDeliveries": func(ctx context.Context, c *client.Client) error {
 		return second(c.ListDeliveries(ctx, "acme", client.DeliveryFilter{Endpoint: "shop", State: client.Dead}, noPage))

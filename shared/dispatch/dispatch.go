@@ -198,6 +198,9 @@ func (d *Dispatcher) load(ctx context.Context, jobs []*job, fates []fate) {
 		lookups[i] = Lookup{DeliveryKey: j.DeliveryKey, Fresh: j.message.Receives > 1 || j.Once}
 	}
 	loaded, err := d.Store.Load(ctx, lookups)
+	if err == nil {
+		err = d.confirm(ctx, lookups, loaded)
+	}
 	if err != nil {
 		d.Log.Error("store failed", "operation", "load", "messages", len(jobs), "error", err.Error(), storeFailure)
 		for _, j := range jobs {
@@ -215,6 +218,29 @@ func (d *Dispatcher) load(ctx context.Context, jobs []*job, fates []fate) {
 		}
 		j.loaded = &loaded[i]
 	}
+}
+
+// confirm reads again, so that every finished write is seen, what concerns the
+// first attempts of scheduled events: one that was cancelled a moment ago is not sent.
+func (d *Dispatcher) confirm(ctx context.Context, lookups []Lookup, loaded []Loaded) error {
+	var again []Lookup
+	var places []int
+	for i, l := range loaded {
+		if l.Event != nil && !l.Event.DeliverAt.IsZero() && l.Delivery == nil && !lookups[i].Fresh {
+			again, places = append(again, Lookup{DeliveryKey: lookups[i].DeliveryKey, Fresh: true}), append(places, i)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	newest, err := d.Store.Load(ctx, again)
+	if err != nil {
+		return err
+	}
+	for n, i := range places {
+		loaded[i] = newest[n]
+	}
+	return nil
 }
 
 // hideEvery is how long a result waits for others before its message is hidden.

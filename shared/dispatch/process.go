@@ -38,11 +38,15 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 			return f
 		}
 	}
-	if endpoint == nil {
-		if j.Once && (delivery.State == webhook.Delivered || delivery.State == webhook.Dead || delivery.State == webhook.Cancelled) {
+	reason, _ := event.Ended()
+	if reason == "" && endpoint == nil {
+		reason = webhook.ReasonEndpointDeleted
+	}
+	if reason != "" {
+		if j.Once && !delivery.Pending() {
 			return done // what has ended stays as it ended
 		}
-		return d.settle(ctx, j, delivery.Cancel(webhook.ReasonEndpointDeleted, now), done)
+		return d.settle(ctx, j, delivery.Cancel(reason, now), done)
 	}
 	if j.Once {
 		return d.attempt(ctx, attempts, j, delivery, trigger, false)
@@ -111,6 +115,9 @@ func (d *Dispatcher) standing(ctx context.Context, j *job, delivery webhook.Deli
 			return "", hideUntil(delivery.NextAttemptAt), true
 		}
 	case webhook.Queued:
+		if delivery.NextCause == webhook.NextScheduled && delivery.NextAttemptAt.Sub(now) > early {
+			return "", hideUntil(delivery.NextAttemptAt), true
+		}
 	}
 	return triggerOf(delivery), fate{}, false
 }
@@ -399,7 +406,7 @@ func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attem
 		telemetry.Lasted("AttemptDuration", attempt.Duration),
 	}
 	if delivery.AttemptCount == 1 {
-		attrs = append(attrs, telemetry.Aged("DeliveryLag", attempt.At.Sub(event.AcceptedAt)))
+		attrs = append(attrs, telemetry.Aged("DeliveryLag", attempt.At.Sub(event.Due())))
 	}
 	if delivery.State == webhook.Dead && !delivery.DiedAt.Before(attempt.At) {
 		attrs = append(attrs, telemetry.Counted("DeliveriesDead", 1))

@@ -38,6 +38,8 @@ type situation struct {
 	turn     string // by the endpoint's rate limit: "" (there is none), "later" or "none yet"
 	breaker  string // "", "open" or "probe due"
 	answer   string // "2xx", "410", "told to stop", "cut short", "not sent", "failed", "slow down" or "retry after"
+	// ended: the event was cancelled, or its payload removed.
+	ended bool
 	// last: the schedule has no wait left; early: the attempt is not due; tooLong:
 	// it has been parked for longer than its lifetime; beyond: as many were
 	// released as may be.
@@ -56,6 +58,8 @@ func (s situation) event() string {
 		return "not due yet"
 	case s.tooLong:
 		return "on hold for too long"
+	case s.ended:
+		return "event cancelled"
 	case s.endpoint != "" && (byMessage || s.endpoint == "deleted"):
 		return "endpoint " + s.endpoint
 	case s.breaker == "open" && byMessage:
@@ -106,8 +110,17 @@ func situations() (all []situation) {
 						s.early = from == "retrying"
 						s.tooLong = from == "parked"
 						add(s)
+						s.early, s.tooLong = from == "queued", false
+						add(s)
 					}
 				}
+			}
+		}
+	}
+	for _, message := range []string{"carrying", "once"} {
+		for _, from := range append(states, "redriven") {
+			if message == "carrying" || from != "redriven" {
+				add(situation{from: from, message: message, ended: true})
 			}
 		}
 	}
@@ -230,6 +243,12 @@ func (s situation) live(t *testing.T) (to, because string) {
 		event: webhook.Event{Tenant: tenant, Ref: ref, ID: id.EventID(ref), Targets: []webhook.EndpointID{endpoint}, ExpiresAt: now.Add(time.Hour)},
 	}
 	m.row = s.row(m.event, s.from)
+	if s.from == "queued" && s.early {
+		m.event.DeliverAt = now.Add(time.Minute)
+	}
+	if s.ended {
+		m.event.CancelledAt = now
+	}
 	if s.endpoint != "deleted" {
 		m.endpoint = &webhook.Endpoint{Tenant: tenant, ID: endpoint, State: webhook.EndpointEnabled}
 		if s.endpoint != "" {
@@ -254,6 +273,11 @@ func (s situation) live(t *testing.T) (to, because string) {
 		s.deliver(t, m)
 	}
 	before, after := s.row(m.event, s.from), m.row
+	if after == nil {
+		if d := webhook.NewDelivery(m.event, endpoint); d.State != webhook.Queued {
+			after = &d
+		}
+	}
 	switch {
 	case after == nil, before != nil && before.State == after.State && before.Reason == after.Reason &&
 		before.NextCause == after.NextCause && before.NextAttemptAt.Equal(after.NextAttemptAt) && before.Spent() == after.Spent():
@@ -376,6 +400,8 @@ type swept struct {
 func (s swept) Held(context.Context, time.Time, int) ([]webhook.Delivery, error) {
 	return s.held(), nil
 }
+
+func (s swept) DueEvents(context.Context, time.Time, int) ([]webhook.Event, error) { return nil, nil }
 
 func (s swept) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
 	return s.memory.SaveDelivery(ctx, d)

@@ -23,6 +23,7 @@ const (
 	deliveryHeld     = "hu"
 	deliveryParked   = "pa"
 	deliveryUntold   = "ut"
+	deliveryExpunged = "xp"
 )
 
 // SaveDelivery stores d as revision d.Rev+1, or returns ErrConflict when the
@@ -132,6 +133,8 @@ func encodeDelivery(k key, d webhook.Delivery) item {
 	if d.Untold {
 		row.setNum(deliveryUntold, 1)
 	}
+	row.setStr(eventTags, joinStrings(d.Tags))
+	row.setBool(deliveryExpunged, d.Expunged)
 	row.setPacked(deliveryAttempts, deliveryDeflated, encodeAttempts(d.Attempts))
 	return row
 }
@@ -166,6 +169,8 @@ func decodeDelivery(tenant webhook.TenantID, row item) (webhook.Delivery, error)
 		HeldUntil:     row.time(deliveryHeld),
 		ParkedAt:      row.time(deliveryParked),
 		Untold:        row.num(deliveryUntold) == 1,
+		Tags:          splitStrings[webhook.Tag](row.str(eventTags)),
+		Expunged:      row.bool(deliveryExpunged),
 	}, nil
 }
 

@@ -23,6 +23,10 @@ const (
 	eventTargets   = "g" // endpoint ids, joined by commas, which they cannot hold
 	eventUnsent    = "u"
 	eventTrace     = "tr" // the traceparent, and after a space the tracestate
+	eventTags      = "tg" // joined by commas; a delivery's as well
+	eventDeliver   = "da"
+	eventCancelled = "ca"
+	eventExpunged  = "xa"
 	eventBody      = "b"
 	eventDeflated  = "z" // the body, where that saves a write unit
 )
@@ -115,6 +119,15 @@ func encodeEvent(k key, e webhook.Event) item {
 	row.setTime(eventTimestamp, e.Timestamp)
 	row.setTime(eventAccepted, e.AcceptedAt)
 	row.setStr(eventTargets, joinStrings(e.Targets))
+	row.setStr(eventTags, joinStrings(e.Tags))
+	row.setTime(eventDeliver, e.DeliverAt)
+	row.setTime(eventCancelled, e.CancelledAt)
+	row.setTime(eventExpunged, e.ExpungedAt)
+	if e.Held {
+		_, shard, _ := placeOf(e.Ref)
+		row.setStr(attrHeldPK, duePK(shard))
+		row.setStr(attrHeldSK, dueSK(e))
+	}
 	row.setBool(eventUnsent, e.Unsent)
 	row.setStr(eventTrace, strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State))
 	row.setExpiry(e.ExpiresAt)
@@ -132,18 +145,23 @@ func decodeEvent(tenant webhook.TenantID, row item) (webhook.Event, error) {
 	}
 	parent, state, _ := strings.Cut(row.str(eventTrace), " ")
 	return webhook.Event{
-		Tenant:     tenant,
-		Ref:        ref,
-		ID:         row.eventID(ref),
-		Type:       webhook.EventType(row.str(eventType)),
-		Channels:   splitStrings[webhook.Channel](row.str(eventChannels)),
-		Timestamp:  row.time(eventTimestamp),
-		Body:       body,
-		Targets:    splitStrings[webhook.EndpointID](row.str(eventTargets)),
-		AcceptedAt: row.time(eventAccepted),
-		ExpiresAt:  row.time(attrExpires),
-		Unsent:     row.bool(eventUnsent),
-		Trace:      webhook.Trace{Parent: parent, State: state},
+		Tenant:      tenant,
+		Ref:         ref,
+		ID:          row.eventID(ref),
+		Type:        webhook.EventType(row.str(eventType)),
+		Channels:    splitStrings[webhook.Channel](row.str(eventChannels)),
+		Tags:        splitStrings[webhook.Tag](row.str(eventTags)),
+		Timestamp:   row.time(eventTimestamp),
+		Body:        body,
+		Targets:     splitStrings[webhook.EndpointID](row.str(eventTargets)),
+		AcceptedAt:  row.time(eventAccepted),
+		ExpiresAt:   row.time(attrExpires),
+		DeliverAt:   row.time(eventDeliver),
+		Held:        row.str(attrHeldPK) != "",
+		CancelledAt: row.time(eventCancelled),
+		ExpungedAt:  row.time(eventExpunged),
+		Unsent:      row.bool(eventUnsent),
+		Trace:       webhook.Trace{Parent: parent, State: state},
 	}, nil
 }
 

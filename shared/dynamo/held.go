@@ -13,7 +13,7 @@ import (
 // and 8 small index queries. With ErrUnreadable it returns those it could read.
 func (s *Store) Held(ctx context.Context, until time.Time, limit int) ([]webhook.Delivery, error) {
 	queries, err := openShards(ctx, func(shard int) *query {
-		return s.queryHeld(shard, until).pageSize(min(limit, bucketPage))
+		return s.queryHeld(heldPK(shard), until).pageSize(min(limit, bucketPage))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list held deliveries: %w", err)

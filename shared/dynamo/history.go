@@ -14,7 +14,7 @@ import (
 // Attributes that a list of deliveries needs.
 const deliveryAttributes = listedAttributes + ", " + deliveryState + ", " + deliveryReason + ", " +
 	deliveryAttempts + ", " + deliveryDeflated + ", " + deliveryCount + ", " + deliveryBudget + ", " + deliveryNext + ", " +
-	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter + ", " + deliveryHeld + ", " + deliveryParked + ", " + deliveryUntold
+	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter + ", " + deliveryHeld + ", " + deliveryParked + ", " + deliveryUntold + ", " + deliveryExpunged
 
 // Events lists a tenant's events, newest first, without their bodies. A call
 // reads at most about 1,000 rows and 40 days; see walk for its cost. Of an
@@ -94,7 +94,7 @@ func (s *Store) EventsWithoutDelivery(ctx context.Context, tenant webhook.Tenant
 	from.endpoint = ""
 	var events []webhook.Event
 	next, err := s.walk(ctx, tenant, from.notAfter(f.Until), f.Since, listedAttributes, func(g group) bool {
-		if g.event != nil && f.Covers(g.ref) && webhook.Selects(f.Types, g.event.Type) && g.lacks(f.Endpoint) {
+		if g.event != nil && f.Covers(g.ref) && webhook.Selects(f.Types, g.event.Type) && g.lacks(f.Endpoint, s.now()) {
 			events = append(events, *g.event)
 		}
 		return len(events) < p.Limit
@@ -105,10 +105,10 @@ func (s *Store) EventsWithoutDelivery(ctx context.Context, tenant webhook.Tenant
 	return events, next, nil
 }
 
-// lacks reports whether the group's event was accepted and has no delivery to endpoint.
-func (g group) lacks(endpoint webhook.EndpointID) bool {
+// lacks reports whether the group's event may be replayed and has no delivery to endpoint.
+func (g group) lacks(endpoint webhook.EndpointID, now time.Time) bool {
 	stored := slices.ContainsFunc(g.deliveries, func(d webhook.Delivery) bool { return d.Endpoint == endpoint })
-	return !stored && !g.event.Unsent && !slices.Contains(g.event.Targets, endpoint)
+	return !stored && g.event.Replayable(now) && !slices.Contains(g.event.Targets, endpoint)
 }
 
 // expand lists the group's deliveries in target order. Where the event's row

@@ -39,7 +39,8 @@ import (
 // `failed` under fpk = <state>#<shard> and fsk = <tenant>#<ref>#<endpoint>. One
 // that the store carries is in the index `held` under hpk = held#<shard> and
 // hsk = <held until, in milliseconds>#<tenant>#<ref>#<endpoint>. A running job is
-// there as well, under hpk = jobs and hsk = <tenant>#<job id>.
+// there as well, under hpk = jobs and hsk = <tenant>#<job id>, and a scheduled event
+// under hpk = due#<shard> and hsk = <deliver at, in milliseconds>#<tenant>#<ref>.
 
 // Shards is over how many keys a tenant's day, and a state in the index, are
 // spread. DynamoDB takes 1,000 write units/s per partition (Developer Guide,
@@ -199,6 +200,19 @@ func heldBound(until time.Time) string { return fmt.Sprintf("%013d", until.UnixM
 func splitHeldSK(sk string) webhook.DeliveryKey {
 	_, rest, _ := strings.Cut(sk, separator)
 	return splitFailedSK(rest)
+}
+
+// duePK is where the index of what is held names scheduled events.
+func duePK(shard int) string { return "due" + separator + strconv.Itoa(shard) }
+
+func dueSK(e webhook.Event) string {
+	return heldBound(e.DeliverAt) + separator + string(e.Tenant) + separator + string(e.Ref)
+}
+
+func splitDueSK(sk string) (webhook.TenantID, webhook.EventRef) {
+	_, rest, _ := strings.Cut(sk, separator)
+	tenant, ref, _ := strings.Cut(rest, separator)
+	return webhook.TenantID(tenant), webhook.EventRef(ref)
 }
 
 func splitFailedSK(sk string) webhook.DeliveryKey {

@@ -38,11 +38,11 @@ func (s *Store) queryFailed(state webhook.State, shard int, low, high string) *q
 	})
 }
 
-// queryHeld returns the query for the index rows of one shard that are held
-// until then at most.
-func (s *Store) queryHeld(shard int, until time.Time) *query {
+// queryHeld returns the query for the index rows under pk that are held until then
+// at most.
+func (s *Store) queryHeld(pk string, until time.Time) *query {
 	return s.queryIndex(indexHeld, attrHeldPK+" = :pk AND "+attrHeldSK+" < :high", item{
-		":pk": strValue(heldPK(shard)), ":high": strValue(heldBound(until.Add(time.Millisecond))),
+		":pk": strValue(pk), ":high": strValue(heldBound(until.Add(time.Millisecond))),
 	})
 }
 

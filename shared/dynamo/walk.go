@@ -27,7 +27,8 @@ const (
 
 // Attributes that a list of events needs: all but the body.
 const listedAttributes = attrPK + ", " + attrSK + ", " + attrExpires + ", " + attrRev + ", " +
-	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUnsent + ", " + eventTrace
+	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUnsent + ", " +
+	eventTags + ", " + eventDeliver + ", " + eventCancelled + ", " + eventExpunged + ", " + attrHeldPK + ", " + eventTrace
 
 // walk visits a tenant's events with their delivery rows, newest first, from a
 // position on, until visit returns false, the bounds of one call are reached or

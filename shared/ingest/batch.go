@@ -94,11 +94,18 @@ func (in *Ingester) commitAll(ctx context.Context, ready map[int]prepared, outco
 	var keys []webhook.DeliveryKey
 	for i := range outcomes {
 		if p, ok := ready[i]; ok {
-			events = append(events, p.event)
-			keys = append(keys, p.event.Deliveries()...)
+			if !p.stored {
+				events = append(events, p.event)
+			}
+			if !p.event.Held {
+				keys = append(keys, p.event.Deliveries()...)
+			}
 		}
 	}
-	err := in.Store.PutEvents(ctx, events)
+	var err error
+	if len(events) > 0 {
+		err = in.Store.PutEvents(ctx, events)
+	}
 	if err == nil && len(keys) > 0 {
 		err = in.Queue.Send(ctx, keys)
 	}
@@ -112,7 +119,7 @@ func (in *Ingester) commitAll(ctx context.Context, ready map[int]prepared, outco
 		}
 		var own error
 		if err != nil {
-			own = in.commit(ctx, p.event)
+			own = in.commit(ctx, p)
 		}
 		outcomes[i].Accepted, outcomes[i].Err = in.conclude(ctx, p, own)
 	}

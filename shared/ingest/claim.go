@@ -34,7 +34,7 @@ func (in *Ingester) claim(ctx context.Context, r Request, ref webhook.EventRef, 
 	// The id is claimed for as long as the event is kept: it is also how the
 	// event is found.
 	if r.ID != "" && !winner.Done {
-		if err := take(ClaimByID+string(r.ID), in.Retention); err != nil {
+		if err := take(ClaimByID+string(r.ID), in.kept(r, now)); err != nil {
 			return nil, Claim{}, fmt.Errorf("event id: %w", err)
 		}
 	}

@@ -74,10 +74,17 @@ type Request struct {
 	Type webhook.EventType
 	// Channels are the event's labels.
 	Channels []webhook.Channel
+	// Tags are the sender's labels.
+	Tags []webhook.Tag
 	// Timestamp is when the event happened; zero means now.
 	Timestamp time.Time
 	// Trace is where the request was in a distributed trace; a repeat may be elsewhere.
 	Trace webhook.Trace
+	// DeliverAt is when its first attempts are due; zero, and what has passed,
+	// stands for at once.
+	DeliverAt time.Time
+	// Retention is how long the event is kept from then on; 0 means Config's.
+	Retention time.Duration
 	// Data is the event's JSON value, passed on byte for byte.
 	Data []byte
 	// Reworded: a repeat under the same ID may say the same in other words. What
@@ -98,13 +105,15 @@ type Accepted struct {
 	ID         webhook.EventID
 	Type       webhook.EventType
 	Timestamp  time.Time
+	DeliverAt  time.Time
 	Deliveries int
 }
 
 // Accept takes r. When it returns without error the event is stored and a
-// message for every matching endpoint is in the queue.
+// message for every matching endpoint is in the queue; those of a scheduled event
+// are in the store's keeping until its time. Which endpoints match is decided now.
 //
-// ErrNotFound: unknown tenant. ErrKeyReused, ErrInProgress, ErrUnavailable: see
+// ErrNotFound: unknown tenant. *webhook.Invalid: DeliverAt is too far ahead. ErrKeyReused, ErrInProgress, ErrUnavailable: see
 // there. Anything else is the relay's own failure, and the event was not accepted.
 func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 	endpoints, err := in.endpoints.of(ctx, r.Tenant)
@@ -115,14 +124,17 @@ func (in *Ingester) Accept(ctx context.Context, r Request) (Accepted, error) {
 	if err != nil || p.settled {
 		return p.accepted, err
 	}
-	return in.conclude(ctx, p, in.commit(ctx, p.event))
+	return in.conclude(ctx, p, in.commit(ctx, p))
 }
 
 // prepared is a request whose event is ready to be committed, or which found
 // that it was accepted before.
 type prepared struct {
-	event    webhook.Event
-	claims   []Claim
+	event  webhook.Event
+	claims []Claim
+	// stored: the event is stored as it is. Storing it again might undo what was
+	// done to it meanwhile.
+	stored   bool
 	settled  bool
 	accepted Accepted
 }
@@ -141,6 +153,11 @@ func (in *Ingester) newPlace() place {
 // prepare claims the request's names and builds its event, as new at fresh or as
 // an earlier request with the same names left it.
 func (in *Ingester) prepare(ctx context.Context, r Request, fresh place, endpoints []webhook.Endpoint) (prepared, error) {
+	if r.DeliverAt.After(fresh.at.Add(webhook.MaxAhead)) {
+		return prepared{}, &webhook.Invalid{
+			Field: "deliver_at", Reason: fmt.Sprintf("must be at most %d days ahead", webhook.MaxAhead/(24*time.Hour)),
+		}
+	}
 	claims, winner, err := in.claim(ctx, r, fresh.ref, fresh.at)
 	if err != nil {
 		return prepared{}, err
@@ -152,7 +169,7 @@ func (in *Ingester) prepare(ctx context.Context, r Request, fresh place, endpoin
 	}
 	p := prepared{event: in.event(r, winner.Ref, endpoints, fresh.at), claims: claims}
 	if winner.Ref != fresh.ref {
-		p.event, err = in.resume(ctx, p.event)
+		p.event, p.stored, err = in.resume(ctx, p.event)
 	}
 	return p, err
 }
@@ -180,20 +197,24 @@ func (in *Ingester) Wants(ctx context.Context, tenant webhook.TenantID, t webhoo
 
 // resume returns the event as an earlier request with the same key stored it,
 // so that its body stays the same, or fresh if that one did not get so far.
-func (in *Ingester) resume(ctx context.Context, fresh webhook.Event) (webhook.Event, error) {
-	stored, err := in.Store.EventByRef(ctx, fresh.Tenant, fresh.Ref)
+func (in *Ingester) resume(ctx context.Context, fresh webhook.Event) (e webhook.Event, stored bool, err error) {
+	before, err := in.Store.EventByRef(ctx, fresh.Tenant, fresh.Ref)
 	if errors.Is(err, webhook.ErrNotFound) {
-		return fresh, nil
+		return fresh, false, nil
 	}
-	stored.Unsent = false
-	return stored, err
+	stored = !before.Unsent
+	before.Unsent = false
+	return before, stored, err
 }
 
 // event builds what is stored under ref.
 func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.Endpoint, now time.Time) webhook.Event {
 	e := webhook.Event{
-		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Channels: r.Channels, Timestamp: r.Timestamp, Trace: r.Trace,
-		AcceptedAt: now, ExpiresAt: now.Add(in.Retention),
+		Tenant: r.Tenant, Ref: ref, ID: r.ID, Type: r.Type, Channels: r.Channels, Tags: r.Tags, Timestamp: r.Timestamp, Trace: r.Trace,
+		AcceptedAt: now, ExpiresAt: now.Add(in.kept(r, now)),
+	}
+	if r.DeliverAt.After(now) {
+		e.DeliverAt = r.DeliverAt.UTC().Truncate(time.Millisecond)
 	}
 	if e.ID == "" {
 		e.ID = id.EventID(e.Ref)
@@ -208,15 +229,32 @@ func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.E
 			e.Targets = append(e.Targets, endpoint.ID)
 		}
 	}
+	e.Held = !e.DeliverAt.IsZero() && len(e.Targets) > 0
 	return e
 }
 
-// commit stores the event and then enqueues every delivery. When the second
-// fails the row is marked, so that no list shows its deliveries as queued; if
-// marking fails too, the sweeper finds the row.
-func (in *Ingester) commit(ctx context.Context, e webhook.Event) error {
-	if err := in.Store.PutEvents(ctx, []webhook.Event{e}); err != nil || len(e.Targets) == 0 {
-		return err
+// kept is for how long the event is kept, counted from now: its retention begins
+// when it is to be delivered.
+func (in *Ingester) kept(r Request, now time.Time) time.Duration {
+	keep := in.Retention
+	if r.Retention > 0 {
+		keep = r.Retention
+	}
+	return keep + max(0, r.DeliverAt.Sub(now))
+}
+
+// commit stores the event and then enqueues every delivery, unless the store
+// carries them. When the second fails the row is marked, so that no list shows
+// its deliveries as queued; if marking fails too, the sweeper finds the row.
+func (in *Ingester) commit(ctx context.Context, p prepared) error {
+	e := p.event
+	if !p.stored {
+		if err := in.Store.PutEvents(ctx, []webhook.Event{e}); err != nil {
+			return err
+		}
+	}
+	if len(e.Targets) == 0 || e.Held {
+		return nil
 	}
 	err := in.Queue.Send(ctx, e.Deliveries())
 	if err == nil {
@@ -238,7 +276,7 @@ func (in *Ingester) repeat(ctx context.Context, tenant webhook.TenantID, ref web
 }
 
 func accepted(e webhook.Event) Accepted {
-	return Accepted{ID: e.ID, Type: e.Type, Timestamp: e.Timestamp, Deliveries: len(e.Targets)}
+	return Accepted{ID: e.ID, Type: e.Type, Timestamp: e.Timestamp, DeliverAt: e.DeliverAt, Deliveries: len(e.Targets)}
 }
 
 // Body builds what is posted to endpoints: type, timestamp and the data's own
@@ -274,6 +312,9 @@ func (r Request) fingerprint() string {
 	_, _ = fmt.Fprintf(digest, "%q %q %d ", r.ID, r.Type, r.Timestamp.UnixNano()) // a digest takes every write
 	if len(r.Channels) > 0 {
 		_, _ = fmt.Fprintf(digest, "%q ", r.Channels)
+	}
+	if len(r.Tags) > 0 || !r.DeliverAt.IsZero() || r.Retention != 0 {
+		_, _ = fmt.Fprintf(digest, "%q %d %d ", r.Tags, r.DeliverAt.UnixNano(), r.Retention)
 	}
 	if !r.Reworded {
 		digest.Write(r.Data)

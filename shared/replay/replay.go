@@ -73,14 +73,17 @@ type Replayer struct {
 // Retry makes an attempt of the delivery now. A dead delivery gets a fresh
 // retry budget; any other one attempt beside its schedule, also when it has
 // been delivered. ErrNotFound: there is no such delivery. ErrCancelled: it
-// was cancelled.
+// was cancelled, or its event was expunged. ErrNotDue: its event is scheduled.
 func (r Replayer) Retry(ctx context.Context, key webhook.DeliveryKey) (webhook.Delivery, error) {
 	delivery, err := r.Deliveries.Delivery(ctx, key)
 	if err != nil {
 		return webhook.Delivery{}, err
 	}
-	if delivery.State == webhook.Cancelled {
+	if delivery.State == webhook.Cancelled || delivery.Expunged {
 		return webhook.Delivery{}, ErrCancelled
+	}
+	if delivery.NextCause == webhook.NextScheduled && r.Now().Before(delivery.NextAttemptAt) {
+		return webhook.Delivery{}, ErrNotDue
 	}
 	entry := audit.Entry{Tenant: key.Tenant, Action: audit.DeliveryRetried, Target: string(key.ID())}
 	if err := r.Trail.Record(ctx, entry); err != nil {
@@ -141,7 +144,7 @@ func (r Replayer) Redrive(ctx context.Context) error {
 // Errors of Retry and Cancel.
 var (
 	// ErrCancelled says that the delivery was cancelled, by hand or because its
-	// endpoint was deleted.
+	// endpoint or its event's payload is gone.
 	ErrCancelled = errors.New("the delivery was cancelled")
 	// ErrSettled says that the delivery is delivered or dead: nothing is left to cancel.
 	ErrSettled = errors.New("the delivery has ended")

@@ -65,18 +65,24 @@ func (s *Store) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
 		string(d.Tenant), string(d.Event), string(d.Endpoint), string(d.EventID), string(d.EventType),
 		string(d.State), string(d.Reason), d.AttemptCount, d.BudgetStart, millis(d.NextAttemptAt), string(d.NextCause),
 		millis(d.DiedAt), millis(d.UpdatedAt), millis(d.ExpiresAt), d.Rev, d.Writer, encodeAttempts(d.Attempts), millis(d.HeldUntil), millis(d.ParkedAt),
-		d.Untold,
+		d.Untold, joinNames(d.Tags), d.Expunged,
 	}
 	query := changeDelivery
 	if d.Rev == 0 {
 		query = addDelivery
 	}
 	err := s.write(ctx, func(c *conn) error {
-		saved, err := c.exec(query, args...)
-		if err == nil && saved == 0 {
-			return webhook.ErrConflict
+		save := func() error {
+			saved, err := c.exec(query, args...)
+			if err == nil && saved == 0 {
+				return webhook.ErrConflict
+			}
+			return err
 		}
-		return err
+		if d.Expunged {
+			return c.erasing(save)
+		}
+		return save()
 	})
 	if err != nil {
 		return fmt.Errorf("save delivery %s: %w", d.ID(), err)
@@ -116,17 +122,18 @@ func (s *Store) EventDeliveries(ctx context.Context, tenant webhook.TenantID, re
 const (
 	addDelivery = `
 		INSERT INTO deliveries (tenant, event, endpoint, event_id, event_type, state, reason, attempt_count, budget_start,
-			next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at, untold)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 + 1, ?16, ?17, ?18, ?19, ?20)
+			next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at, untold, tags, expunged)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 + 1, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
 		ON CONFLICT DO NOTHING`
 	changeDelivery = `
 		UPDATE deliveries SET event_id = ?4, event_type = ?5, state = ?6, reason = ?7, attempt_count = ?8, budget_start = ?9,
 			next_at = ?10, next_cause = ?11, died_at = ?12, updated_at = ?13, expires_at = ?14, rev = rev + 1,
-			writer = ?16, attempts = ?17, held_until = ?18, parked_at = ?19, untold = ?20
+			writer = ?16, attempts = ?17, held_until = ?18, parked_at = ?19, untold = ?20,
+			tags = ?21, expunged = ?22
 		WHERE tenant = ?1 AND event = ?2 AND endpoint = ?3 AND rev = ?15`
 
 	deliveryColumns = `tenant, event, endpoint, event_id, event_type, state, reason, attempt_count, budget_start,
-		next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at, untold`
+		next_at, next_cause, died_at, updated_at, expires_at, rev, writer, attempts, held_until, parked_at, untold, tags, expunged`
 	oneDelivery  = "SELECT " + deliveryColumns + " FROM deliveries WHERE tenant = ? AND event = ? AND endpoint = ?"
 	ofOneEvent   = "SELECT " + deliveryColumns + " FROM deliveries WHERE tenant = ? AND event = ?"
 	failedStates = "state IN ('retrying', 'parked', 'dead', 'cancelled')" // word for word as in the index deliveries_failed
@@ -160,12 +167,13 @@ func eventDeliveries(c *conn, tenant webhook.TenantID, ref webhook.EventRef, now
 func scanDelivery(row scanner) (d webhook.Delivery, err error) {
 	var next, died, updated, expires, held, parked int64
 	var attempts []byte
+	var tags string
 	if err := row.Scan(&d.Tenant, &d.Event, &d.Endpoint, &d.EventID, &d.EventType, &d.State, &d.Reason, &d.AttemptCount,
-		&d.BudgetStart, &next, &d.NextCause, &died, &updated, &expires, &d.Rev, &d.Writer, &attempts, &held, &parked, &d.Untold); err != nil {
+		&d.BudgetStart, &next, &d.NextCause, &died, &updated, &expires, &d.Rev, &d.Writer, &attempts, &held, &parked, &d.Untold, &tags, &d.Expunged); err != nil {
 		return webhook.Delivery{}, err
 	}
 	d.NextAttemptAt, d.DiedAt, d.UpdatedAt, d.ExpiresAt = instant(next), instant(died), instant(updated), instant(expires)
-	d.HeldUntil, d.ParkedAt = instant(held), instant(parked)
+	d.HeldUntil, d.ParkedAt, d.Tags = instant(held), instant(parked), splitNames[webhook.Tag](tags)
 	if d.Attempts, err = decodeAttempts(attempts); err != nil {
 		return webhook.Delivery{}, fmt.Errorf("delivery %s: %w: %w", d.ID(), webhook.ErrUnreadable, err)
 	}

@@ -200,7 +200,7 @@ func (s *Store) EventsWithoutDelivery(ctx context.Context, tenant webhook.Tenant
 		events, next, err = page(c, p.Limit, listWithout, args, func(row scanner) (webhook.Event, string, bool, error) {
 			var stored bool
 			e, err := scanEvent(row, tenant, &stored)
-			missing := !stored && !e.Unsent && !slices.Contains(e.Targets, f.Endpoint)
+			missing := !stored && e.Replayable(now) && !slices.Contains(e.Targets, f.Endpoint)
 			return e, position(atEvent, e.Ref), missing && webhook.Selects(f.Types, e.Type) && now.Before(e.ExpiresAt), err
 		})
 		return err

@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6}
+var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -132,6 +132,21 @@ CREATE INDEX turns_expiry ON turns (expires_at);
 // traceparent, and after a space its tracestate.
 const schema6 = `
 ALTER TABLE events ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+`
+
+// schema7 adds when an event is to be delivered and whether the store carries it
+// until then, when it was taken back or emptied, and its tags, which its deliveries have too.
+// The default of a time is the zero time's.
+const schema7 = `
+ALTER TABLE events ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN deliver_at INTEGER NOT NULL DEFAULT -62135596800000;
+ALTER TABLE events ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN cancelled_at INTEGER NOT NULL DEFAULT -62135596800000;
+ALTER TABLE events ADD COLUMN expunged_at INTEGER NOT NULL DEFAULT -62135596800000;
+CREATE INDEX events_held ON events (deliver_at) WHERE held = 1;
+
+ALTER TABLE deliveries ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN expunged INTEGER NOT NULL DEFAULT 0;
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -359,4 +361,35 @@ func TestAListCallDoesBoundedWork(t *testing.T) {
 	if len(events) != maxExamined || next == "" {
 		t.Errorf("got %d events, position %q; want %d and a position", len(events), next, maxExamined)
 	}
+}
+
+// What was expunged is not in the file's free space either, once it was closed.
+func TestAnExpungedPayloadIsGoneFromTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	s, err := Open(Config{Path: path})
+	must(t, err)
+	e := newEvent(time.Now(), "ep")
+	e.Body = bytes.Repeat([]byte("PAYLOAD-OF-THE-TEST "), 2000)
+	must(t, s.PutEvents(t.Context(), []webhook.Event{e}))
+	answer := bytes.Repeat([]byte("ANSWER-OF-THE-TEST "), 200)
+	d := webhook.NewDelivery(e, "ep").Succeed(webhook.Attempt{At: e.AcceptedAt, Response: answer})
+	must(t, s.SaveDelivery(t.Context(), d))
+	found := func() (n int) {
+		must(t, s.Close())
+		file, err := os.ReadFile(path)
+		must(t, err)
+		s, err = Open(Config{Path: path})
+		must(t, err)
+		return bytes.Count(file, []byte("PAYLOAD-OF-THE-TEST")) + bytes.Count(file, []byte(base64.StdEncoding.EncodeToString(answer)[:60]))
+	}
+	if n := found(); n == 0 {
+		t.Fatal("the test does not find what it looks for")
+	}
+	must(t, s.ExpungeEvent(t.Context(), e.Tenant, e.Ref, time.Now()))
+	d.Rev = 1
+	must(t, s.SaveDelivery(t.Context(), d.Expunge(time.Now())))
+	if n := found(); n > 0 {
+		t.Errorf("found %d times", n)
+	}
+	must(t, s.Close())
 }

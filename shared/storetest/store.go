@@ -39,6 +39,7 @@ type StoreUnderTest interface {
 	keyring.Store
 	audit.Store
 	replay.WorkStore
+	replay.EventStore
 }
 
 // OpenStore returns a store that takes its time from now. The suite calls it
@@ -48,7 +49,7 @@ type OpenStore func(t *testing.T, now func() time.Time) StoreUnderTest
 
 // Store runs the rules for stores.
 func Store(t *testing.T, open OpenStore) {
-	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, turnRules, keyRules, auditRules, jobRules) {
+	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, scheduleRules, turnRules, keyRules, auditRules, jobRules) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
@@ -113,7 +114,8 @@ func (s *bench) event(age time.Duration, targets ...webhook.EndpointID) webhook.
 	at := s.clock.Now().Add(-age)
 	ref := id.NewSource().EventRef(at)
 	return webhook.Event{
-		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Channels: []webhook.Channel{"eu", "b-2"}, Trace: webhook.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "rojo=00f067aa0ba902b7,congo=a b"}, Timestamp: at.Add(-1234 * time.Millisecond),
+		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Channels: []webhook.Channel{"eu", "b-2"},
+		Tags: []webhook.Tag{"vip", "batch_7"}, Trace: webhook.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "rojo=00f067aa0ba902b7,congo=a b"}, Timestamp: at.Add(-1234 * time.Millisecond),
 		Body: []byte(`{"type":"invoice.paid"}`), Targets: targets, AcceptedAt: at.Add(7 * time.Millisecond),
 		ExpiresAt: at.Truncate(time.Second).Add(retention),
 	}

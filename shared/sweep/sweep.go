@@ -1,7 +1,7 @@
 // Package sweep looks after what no message carries.
 //
-// Deliveries on hold, and those whose next attempt is far off, wait in the
-// store; Release sends messages for those that are due.
+// Deliveries on hold, those whose next attempt is far off, and scheduled events wait
+// in the store; Release sends messages for those that are due.
 //
 // Ingest stores an event and then sends its messages; a crash between the two
 // leaves an event whose deliveries stay queued for ever. Once a day Run walks
@@ -40,6 +40,7 @@ type Store interface {
 	SweepState(ctx context.Context) (State, error)
 	SaveSweepState(ctx context.Context, s State) error
 	HeldStore
+	EventStore
 }
 
 // Queue takes deliveries that are to be sent again.
@@ -165,7 +166,9 @@ func (s Sweeper) step(ctx context.Context, state *State) (resent int, err error)
 func (s Sweeper) leftovers(queued []webhook.Delivery) []webhook.DeliveryKey {
 	var keys []webhook.DeliveryKey
 	for _, d := range queued {
-		if accepted, ok := id.Time(d.Event); ok && d.HeldUntil.IsZero() && s.Now().Sub(accepted) >= minAge {
+		accepted, ok := id.Time(d.Event)
+		scheduled := d.NextCause == webhook.NextScheduled // as long as no message was sent for it, Release finds it
+		if ok && !scheduled && d.HeldUntil.IsZero() && s.Now().Sub(accepted) >= minAge {
 			keys = append(keys, d.DeliveryKey)
 		}
 	}

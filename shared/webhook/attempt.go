@@ -44,6 +44,10 @@ const (
 	ReasonFailingTooLong Reason = "failing_too_long"
 	// ReasonUnwanted: someone cancelled the delivery.
 	ReasonUnwanted Reason = "unwanted"
+	// ReasonEventCancelled: the event was scheduled and taken back before its time.
+	ReasonEventCancelled Reason = "event_cancelled"
+	// ReasonExpunged: the event's payload was removed for good.
+	ReasonExpunged Reason = "expunged"
 )
 
 // Trigger says what made an attempt happen.

@@ -75,6 +75,8 @@ const (
 	NextBreaker NextCause = "breaker"
 	// NextRecover: a job gave the dead delivery a fresh schedule.
 	NextRecover NextCause = "recover"
+	// NextScheduled: the sender said when the event is to be delivered.
+	NextScheduled NextCause = "scheduled"
 	// NextReplay: a job made the delivery.
 	NextReplay NextCause = "replay"
 	// NextPaused: the endpoint is paused; it is looked at again then.
@@ -92,7 +94,9 @@ type Delivery struct {
 	DeliveryKey
 	EventID   EventID
 	EventType EventType
-	State     State
+	// Tags are the event's.
+	Tags  []Tag
+	State State
 	// Reason says why a dead or cancelled delivery ended.
 	Reason Reason
 	// Attempts holds the latest attempts, oldest first, at most MaxAttemptsKept.
@@ -116,7 +120,9 @@ type Delivery struct {
 	// after it is a redrive.
 	DiedAt time.Time
 	// Untold: the operator is still to be told that the delivery died.
-	Untold    bool
+	Untold bool
+	// Expunged: nothing is kept of what the endpoint answers.
+	Expunged  bool
 	UpdatedAt time.Time
 	ExpiresAt time.Time
 	// Rev counts the row's writes; 0 means there is no row yet.
@@ -146,16 +152,26 @@ func (d Delivery) HoldEnds(lifetime time.Duration) time.Time {
 	return ends
 }
 
-// NewDelivery returns the queued delivery of e to one of its targets.
+// NewDelivery returns the delivery of e to one of its targets as it stands before
+// anything is recorded of it: queued, or cancelled with an event that has ended.
 func NewDelivery(e Event, target EndpointID) Delivery {
-	return Delivery{
+	d := Delivery{
 		DeliveryKey: DeliveryKey{Tenant: e.Tenant, Event: e.Ref, Endpoint: target},
 		EventID:     e.ID,
 		EventType:   e.Type,
+		Tags:        e.Tags,
 		State:       Queued,
+		Expunged:    !e.ExpungedAt.IsZero(),
 		UpdatedAt:   e.AcceptedAt,
 		ExpiresAt:   e.ExpiresAt,
 	}
+	if !e.DeliverAt.IsZero() {
+		d.NextAttemptAt, d.NextCause = e.DeliverAt, NextScheduled
+	}
+	if reason, at := e.Ended(); reason != "" {
+		d = d.Cancel(reason, at)
+	}
+	return d
 }
 
 // Pending reports whether the delivery still goes on by itself.

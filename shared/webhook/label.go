@@ -12,12 +12,13 @@ func OnOneOf(asked, labels []Channel) bool {
 	return len(asked) == 0 || slices.ContainsFunc(labels, func(c Channel) bool { return slices.Contains(asked, c) })
 }
 
-// Tag is a label on an endpoint. It has the form of an id.
+// Tag is a label on an endpoint or an event. It has the form of an id.
 type Tag string
 
 // Limits on labels.
 const (
 	MaxEventChannels    = 5
+	MaxEventTags        = 10
 	MaxEndpointChannels = 20
 	MaxTags             = 20
 	MaxMetadata         = 20

@@ -58,6 +58,20 @@ func (d Delivery) Cancel(reason Reason, now time.Time) Delivery {
 	return d
 }
 
+// Expunge removes at now for good what the endpoint answered, also to attempts that
+// are still under way, and ends the delivery if it is pending.
+func (d Delivery) Expunge(now time.Time) Delivery {
+	d.Attempts = slices.Clone(d.Attempts)
+	for i := range d.Attempts {
+		d.Attempts[i].Response = nil
+	}
+	d.Expunged = true
+	if d.Pending() {
+		d = d.Cancel(ReasonExpunged, now)
+	}
+	return d
+}
+
 // Reopen gives a dead delivery a fresh retry budget. The next attempt decides its state.
 func (d Delivery) Reopen() Delivery {
 	d.Untold = false
@@ -105,6 +119,9 @@ func (d Delivery) Hold(until time.Time) Delivery {
 func (d Delivery) record(a Attempt) Delivery {
 	d.AttemptCount++
 	a.Number = d.AttemptCount
+	if d.Expunged {
+		a.Response = nil
+	}
 	kept := slices.Clone(d.Attempts)
 	if len(kept) > 0 {
 		last := &kept[len(kept)-1]

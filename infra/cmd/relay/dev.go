@@ -163,8 +163,9 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 		api.Accept{Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now)},
 		api.Manage{
 			Registry: endpoints, Ingester: ingester, History: past, Trail: trail,
-			Replayer: replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
-			Jobs:     replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
+			Replayer:   replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
+			Withdrawer: replay.Withdrawer{Events: past, Store: store, Trail: trail, Now: time.Now},
+			Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
 			Keyring: keyring.New(keyring.Config{
 				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: admin, Trail: trail,
 			}),

@@ -11,8 +11,10 @@ import (
 
 type eventsCommand struct {
 	remote
-	List eventsList `cmd:"" default:"withargs" help:"List events, newest first."`
-	Get  eventsGet  `cmd:"" help:"Show an event with its payload and deliveries."`
+	List    eventsList    `cmd:"" default:"withargs" help:"List events, newest first."`
+	Get     eventsGet     `cmd:"" help:"Show an event with its payload and deliveries."`
+	Cancel  eventsCancel  `cmd:"" help:"Take back a scheduled event before its time."`
+	Expunge eventsExpunge `cmd:"" help:"Remove an event's payload and what endpoints answered to it, for good."`
 }
 
 type eventsList struct{ listFlags }
@@ -46,6 +48,10 @@ func (c eventsGet) Run(s *session) error {
 	if s.remote.JSON {
 		return s.json(event)
 	}
+	return showEvent(s, event)
+}
+
+func showEvent(s *session, event client.EventDetail) error {
 	var pretty bytes.Buffer
 	if err := json.Indent(&pretty, event.Payload, "", "  "); err != nil {
 		return fmt.Errorf("the event's payload: %w", err)
@@ -60,4 +66,42 @@ func (c eventsGet) Run(s *session) error {
 		s.note("No endpoint subscribed to it.")
 	}
 	return printDeliveries(s, event.Deliveries)
+}
+
+type eventsCancel struct {
+	Event string `arg:"" help:"The event's id."`
+}
+
+// Run takes a scheduled event back.
+func (c eventsCancel) Run(s *session) error {
+	relay, tenant, err := s.tenant()
+	if err != nil {
+		return err
+	}
+	event, err := relay.CancelEvent(s.ctx, tenant, c.Event)
+	if err != nil {
+		return err
+	}
+	return s.show(event, fmt.Sprintf("%s is not delivered any more.", printable(event.ID)))
+}
+
+type eventsExpunge struct {
+	Event string `arg:"" help:"The event's id."`
+	Yes   bool   `short:"y" help:"Do not ask."`
+}
+
+// Run removes an event's payload.
+func (c eventsExpunge) Run(s *session) error {
+	relay, tenant, err := s.tenant()
+	if err != nil {
+		return err
+	}
+	if err := s.confirm(c.Yes, "Remove the payload of "+c.Event+" of "+tenant+" for good? What is pending of it is cancelled."); err != nil {
+		return err
+	}
+	event, err := relay.ExpungeEvent(s.ctx, tenant, c.Event)
+	if err != nil {
+		return err
+	}
+	return showEvent(s, event)
 }

@@ -19,6 +19,9 @@ type sendCommand struct {
 	ID             string        `name:"id" placeholder:"ID" help:"Your own id for the event; receivers see it as webhook-id."`
 	IdempotencyKey string        `placeholder:"KEY" help:"Makes the event one, however often it is sent within 24 hours; drawn when left out."`
 	Timestamp      *time.Time    `placeholder:"TIME" help:"When it happened, such as 2026-11-23T12:00:00Z; now when left out."`
+	DeliverAt      *time.Time    `placeholder:"TIME" help:"When to deliver it, at most 30 days ahead; at once when left out."`
+	Tag            []string      `placeholder:"TAG" help:"A label to find it by; give it several times for several."`
+	RetentionDays  int           `placeholder:"DAYS" help:"For how many days it is kept, 25 to 365; as the relay is set when left out."`
 	Wait           bool          `short:"w" help:"Wait for the outcome of every delivery."`
 	Timeout        time.Duration `default:"30s" help:"How long --wait waits; it ends sooner when no attempt is due in that time."`
 }
@@ -35,6 +38,7 @@ func (c sendCommand) Run(s *session) error {
 	}
 	accepted, err := relay.PostEvent(s.ctx, tenant, client.NewEvent{
 		Type: c.Type, Data: data, ID: c.ID, IdempotencyKey: c.IdempotencyKey, Timestamp: c.Timestamp,
+		DeliverAt: c.DeliverAt, Tags: c.Tag, RetentionDays: c.RetentionDays,
 	})
 	if err != nil {
 		return err
@@ -48,13 +52,17 @@ func (c sendCommand) Run(s *session) error {
 }
 
 func acceptedLine(a client.Accepted, tenant string) string {
+	when := ""
+	if a.DeliverAt != nil {
+		when = ", to be delivered at " + a.DeliverAt.Format(time.RFC3339)
+	}
 	switch a.Deliveries {
 	case 0:
 		return fmt.Sprintf("Accepted, but no endpoint of %s subscribes to %s: relay endpoints --tenant %s", tenant, a.Type, tenant)
 	case 1:
-		return "Accepted for 1 endpoint."
+		return "Accepted for 1 endpoint" + when + "."
 	}
-	return fmt.Sprintf("Accepted for %d endpoints.", a.Deliveries)
+	return fmt.Sprintf("Accepted for %d endpoints%s.", a.Deliveries, when)
 }
 
 func (c sendCommand) data(s *session) (json.RawMessage, error) {
