@@ -137,3 +137,43 @@ func TestAnExpungedEventLeavesNothingButItsRecord(t *testing.T) {
 	reader := n.with(n.newKey(t, map[string]any{"scope": "publish"}).Key)
 	reader.send(t, http.MethodPost, path+"/expunge", nil).must(t, http.StatusForbidden)
 }
+
+func TestEventsAndDeliveriesAreFoundByTypeTagAndTime(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	h := newHook(t)
+	endpoint := n.subscribe(t, h)
+	var posted []accepted
+	for i, body := range []string{
+		`{"type":"order.paid","data":0,"tags":["vip","eu"]}`, `{"type":"order.placed","data":1,"tags":["vip"]}`,
+		`{"type":"user.created","data":2,"tags":["vip"]}`, `{"type":"order.paid","data":3}`,
+	} {
+		posted = append(posted, as[accepted](t, n.send(t, http.MethodPost, n.at("/events"), body).must(t, http.StatusAccepted)))
+		n.awaitState(t, posted[i].ID, endpoint.ID, "delivered")
+	}
+	middle := as[struct {
+		AcceptedAt string `json:"accepted_at"`
+	}](t, n.get(t, n.at("/events/%s", posted[1].ID))).AcceptedAt
+	for query, want := range map[string][]int{
+		"tag=vip": {2, 1, 0}, "tag=eu": {0}, "tag=nothing": nil, "event_type=order.*": {3, 1, 0}, "event_type=order.*&tag=vip": {1, 0},
+		"since=" + middle: {3, 2, 1}, "until=" + middle: {0}, "tag=vip&since=" + middle: {2, 1},
+	} {
+		var ids []string
+		for _, i := range want {
+			ids = append(ids, posted[i].ID)
+		}
+		events := walk[accepted](t, n.client, n.at("/events")+"?"+query, 2, nil)
+		if got := idsOf(events, func(a accepted) string { return a.ID }); strings.Join(got, " ") != strings.Join(ids, " ") {
+			t.Errorf("events?%s: %v, want %v", query, got, ids)
+		}
+		for _, more := range []string{"", "&status=delivered", "&endpoint=" + endpoint.ID} {
+			deliveries := walk[delivery](t, n.client, n.at("/deliveries")+"?"+query+more, 2, nil)
+			if got := idsOf(deliveries, func(d delivery) string { return d.EventID }); strings.Join(got, " ") != strings.Join(ids, " ") {
+				t.Errorf("deliveries?%s%s: %v, want %v", query, more, got, ids)
+			}
+		}
+	}
+	for _, path := range []string{"/events?tag=a%20b", "/events?status=dead", "/events?since=yesterday", "/deliveries?tag="} {
+		n.send(t, http.MethodGet, n.at("%s", path), nil).must(t, http.StatusBadRequest)
+	}
+}

@@ -349,7 +349,7 @@ func (noTrail) Record(context.Context, audit.Entry) error { return nil }
 var errNotModelled = errors.New("not modelled")
 
 // Events is not modelled.
-func (s store) Events(context.Context, webhook.TenantID, webhook.Page) ([]webhook.Event, string, error) {
+func (s store) Events(context.Context, webhook.TenantID, history.Filter, webhook.Page) ([]webhook.Event, string, error) {
 	return nil, "", errNotModelled
 }
 

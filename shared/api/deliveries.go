@@ -56,14 +56,22 @@ type eventDetail struct {
 }
 
 func (m Manage) listEvents(w http.ResponseWriter, r *http.Request) error {
-	p, err := listPage(r, "events")
+	values, err := query(r, "limit", "cursor", "event_type", "tag", "since", "until")
+	if err != nil {
+		return err
+	}
+	p, err := page(values, "events")
+	if err != nil {
+		return err
+	}
+	filter, err := deliveryFilter(values)
 	if err != nil {
 		return err
 	}
 	if err := m.tenantExists(r); err != nil {
 		return err
 	}
-	events, next, err := m.History.Events(r.Context(), tenantOf(r), p)
+	events, next, err := m.History.Events(r.Context(), tenantOf(r), filter, p)
 	if err != nil {
 		return err
 	}
@@ -164,7 +172,7 @@ func viewAttempt(a webhook.Attempt) attemptView {
 }
 
 func (m Manage) listDeliveries(w http.ResponseWriter, r *http.Request) error {
-	values, err := query(r, "limit", "cursor", "endpoint", "status", "event_type", "since", "until")
+	values, err := query(r, "limit", "cursor", "endpoint", "status", "event_type", "tag", "since", "until")
 	if err != nil {
 		return err
 	}
@@ -187,7 +195,7 @@ func (m Manage) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// deliveryFilter reads what narrows a list of deliveries.
+// deliveryFilter reads what narrows a list of deliveries or events.
 func deliveryFilter(values url.Values) (history.Filter, error) {
 	filter := history.Filter{Endpoint: webhook.EndpointID(values.Get("endpoint")), State: webhook.State(values.Get("status"))}
 	if filter.State != "" && !slices.Contains(webhook.States, filter.State) {
@@ -201,6 +209,12 @@ func deliveryFilter(values url.Values) (history.Filter, error) {
 	if pattern := values.Get("event_type"); pattern != "" {
 		filter.Types = []webhook.Pattern{webhook.Pattern(pattern)}
 		if err := webhook.CheckPatterns("event_type", filter.Types); err != nil {
+			return filter, err
+		}
+	}
+	if tag := values.Get("tag"); tag != "" {
+		filter.Tag = webhook.Tag(tag)
+		if err := webhook.CheckID("tag", tag); err != nil {
 			return filter, err
 		}
 	}

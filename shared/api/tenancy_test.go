@@ -283,7 +283,7 @@ func TestNoParameterReachesIntoAnotherTenant(t *testing.T) {
 					at := o.at(bob.id, bob.ids[0])
 					switch where + " " + name {
 					case "path tenant", "path endpoint", "path event", "path delivery", "path key", "path job": // see above
-					case "query limit", "query status", "query event_type", "query since", "query until": // name nothing of anybody
+					case "query limit", "query status", "query event_type", "query tag", "query since", "query until": // name nothing of anybody
 					case "query cursor":
 						page := w.must(alice.keys[auth.ScopeTenant], o.method, o.at(alice.id, alice.ids[0])+"?limit=1", "")
 						cursor, ok := page["next_cursor"].(string)

@@ -70,6 +70,8 @@ type DeliveryFilter struct {
 	State    State
 	// EventType is a pattern such as "invoice.*".
 	EventType string
+	// Tag is one of the event's.
+	Tag string
 	// Since and Until bound when the event was accepted; zero for no bound.
 	Since, Until time.Time
 }
@@ -84,6 +86,9 @@ func (filter DeliveryFilter) narrow(query url.Values) {
 	}
 	if filter.EventType != "" {
 		query.Set("event_type", filter.EventType)
+	}
+	if filter.Tag != "" {
+		query.Set("tag", filter.Tag)
 	}
 	if !filter.Since.IsZero() {
 		query.Set("since", filter.Since.Format(time.RFC3339Nano))

@@ -144,14 +144,26 @@ func (c *Client) PostEvents(ctx context.Context, tenant string, events []NewEven
 	return answer, err
 }
 
+// EventFilter chooses events; empty fields choose all.
+type EventFilter struct {
+	// EventType is a pattern such as "invoice.*".
+	EventType string
+	// Tag is one of the event's.
+	Tag string
+	// Since and Until bound when the event was accepted; zero for no bound.
+	Since, Until time.Time
+}
+
 // ListEvents returns one page of a tenant's events, newest first.
-func (c *Client) ListEvents(ctx context.Context, tenant string, options PageOptions) (Page[Event], error) {
-	return get[Page[Event]](ctx, c, at("/v1/tenants/", tenant, "/events"), options.query())
+func (c *Client) ListEvents(ctx context.Context, tenant string, filter EventFilter, options PageOptions) (Page[Event], error) {
+	query := options.query()
+	DeliveryFilter{EventType: filter.EventType, Tag: filter.Tag, Since: filter.Since, Until: filter.Until}.narrow(query)
+	return get[Page[Event]](ctx, c, at("/v1/tenants/", tenant, "/events"), query)
 }
 
 // AllEvents walks a tenant's events, newest first.
-func (c *Client) AllEvents(ctx context.Context, tenant string, options PageOptions) iter.Seq2[Event, error] {
-	return all(options, func(o PageOptions) (Page[Event], error) { return c.ListEvents(ctx, tenant, o) })
+func (c *Client) AllEvents(ctx context.Context, tenant string, filter EventFilter, options PageOptions) iter.Seq2[Event, error] {
+	return all(options, func(o PageOptions) (Page[Event], error) { return c.ListEvents(ctx, tenant, filter, o) })
 }
 
 // GetEvent shows an event with its payload and deliveries.

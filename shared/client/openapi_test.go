@@ -90,8 +90,10 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	"postEvents": func(ctx context.Context, c *client.Client) error {
 		return second(c.PostEvents(ctx, "acme", []client.NewEvent{{Type: "order.placed", Data: json.RawMessage(`1`)}}))
 	},
-	"listEvents": func(ctx context.Context, c *client.Client) error { return second(c.ListEvents(ctx, "acme", noPage)) },
-	"getEvent":   func(ctx context.Context, c *client.Client) error { return second(c.GetEvent(ctx, "acme", "e1")) },
+	"listEvents": func(ctx context.Context, c *client.Client) error {
+		return second(c.ListEvents(ctx, "acme", client.EventFilter{EventType: "a.*", Tag: "vip", Since: moment, Until: moment}, noPage))
+	},
+	"getEvent": func(ctx context.Context, c *client.Client) error { return second(c.GetEvent(ctx, "acme", "e1")) },
 
 	"cancelEvent": func(ctx context.Context, c *client.Client) error {
 		return second(c.CancelEvent(ctx, "acme", "e1"))

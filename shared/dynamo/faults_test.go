@@ -197,7 +197,7 @@ func TestErrorsOfDynamoDBAreReturned(t *testing.T) {
 		"Load":           second(f.Load(ctx, []dispatch.Lookup{{DeliveryKey: d.DeliveryKey}})),
 		"ConfigVersion":  second(f.ConfigVersion(ctx, "acme")),
 		"CreateEndpoint": f.CreateEndpoint(ctx, webhook.Endpoint{Tenant: "acme", ID: "ep"}),
-		"Events":         third(f.Events(ctx, "acme", webhook.Page{Limit: 1})),
+		"Events":         third(f.Events(ctx, "acme", history.Filter{}, webhook.Page{Limit: 1})),
 		"Deliveries":     third(f.Deliveries(ctx, "acme", history.Filter{State: webhook.Dead}, webhook.Page{Limit: 1})),
 		"DeadLetters":    third(f.DeadLetters(ctx, webhook.Page{Limit: 1})),
 		"Tenants":        third(f.Tenants(ctx, webhook.Page{Limit: 1})),

@@ -16,18 +16,18 @@ const deliveryAttributes = listedAttributes + ", " + deliveryState + ", " + deli
 	deliveryAttempts + ", " + deliveryDeflated + ", " + deliveryCount + ", " + deliveryBudget + ", " + deliveryNext + ", " +
 	deliveryCause + ", " + deliveryDied + ", " + deliveryUpdated + ", " + deliveryWriter + ", " + deliveryHeld + ", " + deliveryParked + ", " + deliveryUntold + ", " + deliveryExpunged
 
-// Events lists a tenant's events, newest first, without their bodies. A call
-// reads at most about 1,000 rows and 40 days; see walk for its cost. Of an
-// unknown tenant there are none.
-func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, p webhook.Page) ([]webhook.Event, string, error) {
+// Events lists a tenant's events that f lets through, newest first, without their
+// bodies. A call reads at most about 1,000 rows and 40 days; see walk for its
+// cost. Of an unknown tenant there are none.
+func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) ([]webhook.Event, string, error) {
 	from, err := parsePosition(p.After)
 	if err != nil {
 		return nil, "", err
 	}
 	from.endpoint = "" // a position among deliveries: the event itself was passed
 	var events []webhook.Event
-	next, err := s.walk(ctx, tenant, from, time.Time{}, listedAttributes, func(g group) bool {
-		if g.event != nil {
+	next, err := s.walk(ctx, tenant, from.notAfter(f.Until), f.Since, listedAttributes, func(g group) bool {
+		if g.event != nil && f.MatchEvent(*g.event) {
 			events = append(events, *g.event)
 		}
 		return len(events) < p.Limit

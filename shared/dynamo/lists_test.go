@@ -47,7 +47,7 @@ func TestAListGoesBackFortyDaysPerCall(t *testing.T) {
 	var calls int
 	var found []webhook.Event
 	for after := ""; ; calls++ {
-		events, next, err := store.Events(t.Context(), tenant, webhook.Page{Limit: 10, After: after})
+		events, next, err := store.Events(t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 10, After: after})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,11 +65,11 @@ func TestAListEndsWhereTheTenantBegins(t *testing.T) {
 	t.Parallel()
 	store, tenant := setup(t, 2*aDay)
 	putEvent(t, store, tenant, 2*aDay)
-	events, next, err := store.Events(t.Context(), tenant, webhook.Page{Limit: 10})
+	events, next, err := store.Events(t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 10})
 	if err != nil || len(events) != 1 || next != "" {
 		t.Errorf("%d events, then %q, %v", len(events), next, err)
 	}
-	events, next, err = store.Events(t.Context(), "t_unknown", webhook.Page{Limit: 10})
+	events, next, err = store.Events(t.Context(), "t_unknown", history.Filter{}, webhook.Page{Limit: 10})
 	if err != nil || len(events) != 0 || next != "" {
 		t.Errorf("of an unknown tenant: %d events, then %q, %v", len(events), next, err)
 	}
@@ -83,7 +83,7 @@ func TestAnEventFromAClockAheadIsListed(t *testing.T) {
 	store := dynamo.New(client, table, func() time.Time { return midnight.Add(-time.Second) })
 	tomorrow := putEvent(t, store, tenant, fixedNow.Sub(midnight.Add(time.Second)))
 	today := putEvent(t, store, tenant, 0)
-	events, _, err := store.Events(t.Context(), tenant, webhook.Page{Limit: 10})
+	events, _, err := store.Events(t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 10})
 	if err != nil || len(events) != 2 || events[0].Ref != tomorrow.Ref || events[1].Ref != today.Ref {
 		t.Errorf("events %+v, %v", events, err)
 	}
@@ -155,7 +155,7 @@ func TestAListWithoutBodiesOmitsThemOnly(t *testing.T) {
 	t.Parallel()
 	store, tenant := setup(t, aDay)
 	e := putEvent(t, store, tenant, 0, "ep")
-	events, _, err := store.Events(t.Context(), tenant, webhook.Page{Limit: 1})
+	events, _, err := store.Events(t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
 
@@ -47,6 +48,10 @@ func (s *Store) walk(ctx context.Context, tenant webhook.TenantID, from position
 	if from != (position{}) {
 		newest = min(newest, from.day)
 	}
+	first := webhook.EventRef("")
+	if !since.IsZero() {
+		first = id.First(since)
+	}
 	rows := 0
 	for d := newest; d >= oldest; d-- {
 		if newest-d == maxDaysPerCall {
@@ -63,6 +68,9 @@ func (s *Store) walk(ctx context.Context, tenant webhook.TenantID, from position
 			}
 			if !ok {
 				break
+			}
+			if g.ref < first {
+				return "", nil // all that follows is older
 			}
 			rows += g.rows
 			if !visit(g) || rows >= maxRowsPerCall {

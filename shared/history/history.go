@@ -12,12 +12,15 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
-// Filter narrows a list of deliveries; zero fields match everything.
+// Filter narrows a list of deliveries, or of events, to which Endpoint and State do
+// not apply; zero fields match everything.
 type Filter struct {
 	Endpoint webhook.EndpointID
 	State    webhook.State
 	// Types leaves out events whose type none of the patterns selects.
 	Types []webhook.Pattern
+	// Tag leaves out events that do not have it.
+	Tag webhook.Tag
 	// Since leaves out events accepted before it, and ends the list there.
 	Since time.Time
 	// Until leaves out events accepted at it or later, and begins the list there.
@@ -27,7 +30,14 @@ type Filter struct {
 // Match reports whether the filter lets d through.
 func (f Filter) Match(d webhook.Delivery) bool {
 	return (f.Endpoint == "" || f.Endpoint == d.Endpoint) && (f.State == "" || f.State == d.State) &&
-		webhook.Selects(f.Types, d.EventType) && f.Covers(d.Event)
+		f.selects(d.EventType, d.Tags) && f.Covers(d.Event)
+}
+
+// MatchEvent reports whether the filter lets e through.
+func (f Filter) MatchEvent(e webhook.Event) bool { return f.selects(e.Type, e.Tags) && f.Covers(e.Ref) }
+
+func (f Filter) selects(t webhook.EventType, tags []webhook.Tag) bool {
+	return webhook.Selects(f.Types, t) && (f.Tag == "" || slices.Contains(tags, f.Tag))
 }
 
 // Covers reports whether the event was accepted between Since and Until, to the millisecond.
@@ -47,8 +57,9 @@ type Store interface {
 	EventRef(ctx context.Context, tenant webhook.TenantID, id webhook.EventID) (webhook.EventRef, error)
 	// EventByRef returns one event with its body, or ErrNotFound.
 	EventByRef(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) (webhook.Event, error)
-	// Events lists a tenant's events, newest first, possibly without their bodies.
-	Events(ctx context.Context, tenant webhook.TenantID, p webhook.Page) ([]webhook.Event, string, error)
+	// Events lists a tenant's events that f lets through, newest first, possibly
+	// without their bodies.
+	Events(ctx context.Context, tenant webhook.TenantID, f Filter, p webhook.Page) ([]webhook.Event, string, error)
 	// EventDeliveries returns the stored delivery rows of one event.
 	EventDeliveries(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) ([]webhook.Delivery, error)
 	// Deliveries lists a tenant's deliveries by event, newest first, those

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/sqlite"
@@ -191,7 +192,7 @@ func TestAccept(t *testing.T) {
 		if _, err := w.accept(ingest.Request{}); !errors.Is(err, ingest.ErrUnavailable) {
 			t.Fatalf("got %v", err)
 		}
-		events, _, err := w.sqlite.Events(t.Context(), tenant, webhook.Page{Limit: 10})
+		events, _, err := w.sqlite.Events(t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 10})
 		w.must(err)
 		if len(events) != 1 || !events[0].Unsent {
 			t.Fatalf("stored %+v", events)
@@ -244,7 +245,7 @@ func TestRepeat(t *testing.T) {
 				if err != nil || w.clock() != before || w.messages() != 1 {
 					t.Fatalf("got %+v, %v, after %s", got, err, w.clock().Sub(before))
 				}
-				events, _, err := w.sqlite.Events(t.Context(), tenant, webhook.Page{Limit: 10})
+				events, _, err := w.sqlite.Events(t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 10})
 				w.must(err)
 				if len(events) != 1 || events[0].Unsent || events[0].ID != got.ID {
 					t.Fatalf("stored %+v", events)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"webhookrelay/shared/history"
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
 
@@ -78,22 +80,23 @@ func (s *Store) EventByRef(ctx context.Context, tenant webhook.TenantID, ref web
 	return e, nil
 }
 
-// Events lists a tenant's events, newest first, without their bodies.
-func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, p webhook.Page) (events []webhook.Event, next string, err error) {
+// Events lists a tenant's events that f lets through, newest first, without their
+// bodies. It examines at most 1,000 a call.
+func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) (events []webhook.Event, next string, err error) {
 	after, err := parsePosition(p.After, atEvent, "event")
 	if err != nil {
 		return nil, "", fmt.Errorf("list events: %w", err)
 	}
-	before := webhook.EventRef(beyond)
+	before := untilRef(f)
 	if after != nil {
-		before = webhook.EventRef(after[0])
+		before = min(before, after[0])
 	}
 	now := s.now()
 	err = s.read(ctx, func(c *conn) (err error) {
-		events, next, err = page(c, p.Limit, listEvents, []any{string(tenant), string(before)},
+		events, next, err = page(c, p.Limit, listBetween, []any{string(tenant), before, string(id.First(f.Since))},
 			func(row scanner) (webhook.Event, string, bool, error) {
 				e, err := scanEvent(row, tenant)
-				return e, position(atEvent, e.Ref), now.Before(e.ExpiresAt), err
+				return e, position(atEvent, e.Ref), f.MatchEvent(e) && now.Before(e.ExpiresAt), err
 			})
 		return err
 	})
@@ -109,6 +112,7 @@ const beyond = "\x7f"
 const (
 	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, channels, tags, deliver_at, held, cancelled_at, expunged_at, trace"
 	listEvents   = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? ORDER BY ref DESC LIMIT ?"
+	listBetween  = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? AND ref >= ? ORDER BY ref DESC LIMIT ?"
 	oneEvent     = "SELECT " + eventColumns + ", body FROM events WHERE tenant = ? AND ref = ?"
 )
 

@@ -153,7 +153,7 @@ func eventsBefore(c *conn, tenant webhook.TenantID, before string, limit int) (e
 // take returns at most limit of e's deliveries that f lets through, from behind
 // the one to an endpoint on, and a position when there are more.
 func take(c *conn, e webhook.Event, behind webhook.EndpointID, f history.Filter, limit int, now time.Time) (found []webhook.Delivery, next string, err error) {
-	if !webhook.Selects(f.Types, e.Type) {
+	if !f.MatchEvent(e) {
 		return nil, "", nil
 	}
 	rows, err := eventDeliveries(c, e.Tenant, e.Ref, now)

@@ -318,7 +318,7 @@ func TestSweepDeletesWhatExpired(t *testing.T) {
 	sweep(7, 7)
 	sweep(100, 5*20-7)
 	sweep(100, 0)
-	events, _, err := s.Events(ctx, "t", webhook.Page{Limit: 100})
+	events, _, err := s.Events(ctx, "t", history.Filter{}, webhook.Page{Limit: 100})
 	must(t, err)
 	dead, _, err := s.DeadLetters(ctx, webhook.Page{Limit: 100})
 	must(t, err)
@@ -356,7 +356,7 @@ func TestAListCallDoesBoundedWork(t *testing.T) {
 			t.Errorf("%+v: the second call found %d deliveries, position %q; want the end", f, len(found), next)
 		}
 	}
-	events, next, err := s.Events(ctx, "t", webhook.Page{Limit: 5000})
+	events, next, err := s.Events(ctx, "t", history.Filter{}, webhook.Page{Limit: 5000})
 	must(t, err)
 	if len(events) != maxExamined || next == "" {
 		t.Errorf("got %d events, position %q; want %d and a position", len(events), next, maxExamined)

@@ -228,7 +228,9 @@ func (s *bench) expectGone(t *testing.T, e webhook.Event) {
 }
 
 func (s *bench) eventList(t *testing.T) list[webhook.Event] {
-	return func(p webhook.Page) ([]webhook.Event, string, error) { return s.Events(t.Context(), s.tenant, p) }
+	return func(p webhook.Page) ([]webhook.Event, string, error) {
+		return s.Events(t.Context(), s.tenant, history.Filter{}, p)
+	}
 }
 
 func (s *bench) allEvents(t *testing.T) []webhook.Event {

@@ -97,6 +97,55 @@ var listRules = []rule{
 		}
 	}},
 
+	{"EventsAreFilteredByTypeTagAndTime", func(t *testing.T, s *bench) {
+		var all []webhook.Event
+		for i := range 12 {
+			e := s.event(time.Duration(i) * 9 * time.Hour)
+			e.Type = []webhook.EventType{"invoice.paid", "user.created", "invoice.item.added"}[i%3]
+			e.Tags = [][]webhook.Tag{nil, {"eu", "vip"}, {"vi"}, {"vip"}}[i%4]
+			all = append(all, s.put(e))
+		}
+		third, _ := id.Time(all[2].Ref)
+		ninth, _ := id.Time(all[8].Ref)
+		for _, f := range []history.Filter{
+			{}, {Types: []webhook.Pattern{"invoice.*"}}, {Tag: "vip"}, {Tag: "none"}, {Since: ninth}, {Until: third}, {Since: ninth, Until: third},
+			{Types: []webhook.Pattern{"nothing", "user.*"}, Tag: "vip", Since: ninth, Until: third.Add(time.Millisecond)},
+		} {
+			var want []webhook.EventRef
+			for _, e := range all {
+				if f.MatchEvent(e) {
+					want = append(want, e.Ref)
+				}
+			}
+			for _, limit := range []int{1, 5, 100} {
+				got := walk(t, func(p webhook.Page) ([]webhook.Event, string, error) { return s.Events(t.Context(), s.tenant, f, p) }, fixed(limit))
+				expect(t, fmt.Sprintf("filter %+v, limit %d", f, limit), want, refsOf(got))
+			}
+		}
+	}},
+
+	{"DeliveriesAreFilteredByTag", func(t *testing.T, s *bench) {
+		want := map[webhook.State][]webhook.Delivery{}
+		for i, tags := range [][]webhook.Tag{{"vip"}, {"eu", "vip"}, {"vi"}, nil} {
+			e := s.event(time.Duration(i)*time.Hour, "ep", "queued")
+			e.Tags = tags
+			s.put(e)
+			dead := s.save(s.in(webhook.Dead, e, "ep"))
+			if i < 2 {
+				queued := webhook.NewDelivery(e, "queued")
+				want[webhook.Dead] = append(want[webhook.Dead], dead)
+				want[webhook.Queued] = append(want[webhook.Queued], queued)
+				want[""] = append(want[""], dead, queued)
+			}
+		}
+		for state, want := range want {
+			f := history.Filter{State: state, Tag: "vip"}
+			eventually(t, func() string {
+				return diff(fmt.Sprintf("filter %+v", f), sorted(want), sorted(walk(t, s.deliveryList(t, f), fixed(1))))
+			})
+		}
+	}},
+
 	{"DeliveriesArePagedWhateverTheLimits", func(t *testing.T, s *bench) {
 		s.populate(t, 5)
 		for _, state := range []webhook.State{"", webhook.Dead, webhook.Queued} {

@@ -19,6 +19,7 @@ type deliveriesCommand struct {
 
 type deliveriesList struct {
 	listFlags
+	searchFlags
 	Endpoint string `short:"e" placeholder:"ID" help:"Only those to this endpoint."`
 	Status   string `short:"s" placeholder:"STATE" enum:",queued,retrying,parked,delivered,dead,cancelled" default:"" help:"Only those in this state: queued, retrying, parked, delivered, dead or cancelled."`
 	Follow   bool   `short:"f" help:"Go on printing the deliveries that change, until Ctrl-C."`
@@ -32,7 +33,10 @@ func (c deliveriesList) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	filter := client.DeliveryFilter{Endpoint: c.Endpoint, State: client.State(c.Status)}
+	filter := client.DeliveryFilter{Endpoint: c.Endpoint, State: client.State(c.Status), EventType: c.Type, Tag: c.Tag}
+	if filter.Since, filter.Until, err = c.times(s.now()); err != nil {
+		return err
+	}
 	if c.Follow {
 		return follow(s, c.Limit, func(o client.PageOptions) ([]client.Delivery, error) {
 			page, err := relay.ListDeliveries(s.ctx, tenant, filter, o)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"webhookrelay/shared/client"
 )
@@ -17,7 +18,33 @@ type eventsCommand struct {
 	Expunge eventsExpunge `cmd:"" help:"Remove an event's payload and what endpoints answered to it, for good."`
 }
 
-type eventsList struct{ listFlags }
+type eventsList struct {
+	listFlags
+	searchFlags
+}
+
+// searchFlags narrow a list to some events.
+type searchFlags struct {
+	Type  string `placeholder:"PATTERN" help:"Only events of these types, such as order.*."`
+	Tag   string `placeholder:"TAG" help:"Only events with this tag."`
+	Since string `placeholder:"TIME" help:"Only events accepted since then: a time such as 2026-11-23T12:00:00Z, or how long ago, such as 2h."`
+	Until string `placeholder:"TIME" help:"Only events accepted before then."`
+}
+
+// times reads --since and --until; zero where one was not given.
+func (f searchFlags) times(now time.Time) (since, until time.Time, err error) {
+	if f.Since != "" {
+		if since, err = when(f.Since, now); err != nil {
+			return since, until, usage("--since: %w", err)
+		}
+	}
+	if f.Until != "" {
+		if until, err = when(f.Until, now); err != nil {
+			return since, until, usage("--until: %w", err)
+		}
+	}
+	return since, until, nil
+}
 
 // Run lists events.
 func (c eventsList) Run(s *session) error {
@@ -25,7 +52,11 @@ func (c eventsList) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return list(s, c.listFlags, []string{"ACCEPTED", "TYPE", "ENDPOINTS", "ID"}, relay.AllEvents(s.ctx, tenant, c.options()),
+	filter := client.EventFilter{EventType: c.Type, Tag: c.Tag}
+	if filter.Since, filter.Until, err = c.times(s.now()); err != nil {
+		return err
+	}
+	return list(s, c.listFlags, []string{"ACCEPTED", "TYPE", "ENDPOINTS", "ID"}, relay.AllEvents(s.ctx, tenant, filter, c.options()),
 		func(e client.Event) []string {
 			return []string{s.time(e.AcceptedAt), e.Type, strconv.Itoa(e.Deliveries), e.ID}
 		})
