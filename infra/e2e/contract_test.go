@@ -49,8 +49,12 @@ func agreesWithOpenAPI(method, path string, r response) error {
 	if err != nil {
 		return err
 	}
+	body := r.body
+	if r.header.Get("Content-Type") == "application/jsonl" {
+		body = []byte(`""`) // the validator reads one JSON value; described is text
+	}
 	ok, problems := v.ValidateHttpResponse(request, &http.Response{
-		StatusCode: r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(r.body)),
+		StatusCode: r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(body)),
 	})
 	if ok {
 		return nil

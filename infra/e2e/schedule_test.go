@@ -177,3 +177,57 @@ func TestEventsAndDeliveriesAreFoundByTypeTagAndTime(t *testing.T) {
 		n.send(t, http.MethodGet, n.at("%s", path), nil).must(t, http.StatusBadRequest)
 	}
 }
+
+func TestAnExportIsWhatTheRelayHolds(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	first, second := newHook(t), newHook(t, answer{status: 410})
+	endpoint := n.subscribe(t, first)
+	n.subscribe(t, second, "order.*")
+	var posted []string
+	for i := range 7 {
+		a := n.post(t, []string{"order.placed", "user.created"}[i%2], fmt.Sprintf("{\"n\": %d}", i))
+		n.awaitState(t, a.ID, endpoint.ID, "delivered")
+		posted = append([]string{a.ID}, posted...)
+	}
+	type line struct {
+		Event *struct {
+			ID      string
+			Payload struct{ Data struct{ N int } }
+		}
+		Delivery *delivery
+	}
+	for _, limit := range []string{"", "&limit=1", "&limit=3"} {
+		var events []string
+		deliveries := 0
+		for cursor := ""; ; {
+			page := n.get(t, n.at("/export")+"?event_type=*"+limit+cursor)
+			for text := range strings.Lines(string(page.body)) {
+				l := as[line](t, response{request: page.request, status: page.status, body: []byte(text)})
+				if l.Event != nil {
+					events = append(events, l.Event.ID)
+					if want := len(posted) - len(events); l.Event.Payload.Data.N != want {
+						t.Errorf("event %d has the payload %d", want, l.Event.Payload.Data.N)
+					}
+					continue
+				}
+				if deliveries++; l.Delivery.EventID != events[len(events)-1] {
+					t.Errorf("a delivery of %s follows the event %s", l.Delivery.EventID, events[len(events)-1])
+				}
+			}
+			next := page.header.Get("Next-Cursor")
+			if next == "" {
+				break
+			}
+			cursor = "&cursor=" + next
+		}
+		want := 0
+		for _, id := range posted {
+			want += len(n.event(t, id).Deliveries)
+		}
+		if strings.Join(events, " ") != strings.Join(posted, " ") || deliveries != want {
+			t.Errorf("limit %q: %d deliveries of %v, want %d of %v", limit, deliveries, events, want, posted)
+		}
+	}
+	n.send(t, http.MethodGet, n.at("/export")+"?cursor=nonsense", nil).must(t, http.StatusBadRequest)
+}

@@ -365,6 +365,11 @@ func (s store) EventDeliveries(ctx context.Context, tenant webhook.TenantID, ref
 	})
 }
 
+// Records is not modelled.
+func (s store) Records(context.Context, webhook.TenantID, history.Filter, webhook.Page) ([]history.Record, string, error) {
+	return nil, "", errNotModelled
+}
+
 // DeadLetters is not modelled.
 func (s store) DeadLetters(context.Context, webhook.Page) ([]webhook.Delivery, string, error) {
 	return nil, "", errNotModelled

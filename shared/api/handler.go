@@ -139,6 +139,7 @@ var addresses = []string{
 	"GET /v1/tenants/{tenant}/events/{event}",
 	"POST /v1/tenants/{tenant}/events/{event}/cancel",
 	"POST /v1/tenants/{tenant}/events/{event}/expunge",
+	"GET /v1/tenants/{tenant}/export",
 	"GET /v1/tenants/{tenant}/jobs",
 	"DELETE /v1/tenants/{tenant}/jobs/{job}",
 	"GET /v1/tenants/{tenant}/jobs/{job}",

@@ -65,6 +65,7 @@ func (m Manage) routes() []route {
 		{method: http.MethodPost, pattern: endpoint + "/recover", needs: auth.Configure, handle: m.postRecover},
 		{method: http.MethodPost, pattern: endpoint + "/replay", needs: auth.Configure, handle: m.postReplay},
 		{method: http.MethodPost, pattern: endpoint + "/cancel", needs: auth.Configure, handle: m.postCancel},
+		{method: http.MethodGet, pattern: tenant + "/export", needs: auth.Read, handle: m.exportEvents},
 		{method: http.MethodGet, pattern: tenant + "/stats", needs: auth.Read, handle: m.getStats},
 		{method: http.MethodGet, pattern: tenant + "/jobs", needs: auth.Read, handle: m.listJobs},
 		{method: http.MethodGet, pattern: tenant + "/jobs/{job}", needs: auth.Read, handle: m.getJob},

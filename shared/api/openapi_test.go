@@ -147,6 +147,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"GET /v1/tenants/{tenant}/events/{event}: admin tenant read portal",
 		"POST /v1/tenants/{tenant}/events/{event}/cancel: admin tenant publish",
 		"POST /v1/tenants/{tenant}/events/{event}/expunge: admin tenant",
+		"GET /v1/tenants/{tenant}/export: admin tenant read portal",
 		"GET /v1/tenants/{tenant}/keys: admin tenant",
 		"POST /v1/tenants/{tenant}/keys: admin tenant",
 		"DELETE /v1/tenants/{tenant}/keys/{key}: admin tenant",

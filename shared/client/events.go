@@ -154,10 +154,15 @@ type EventFilter struct {
 	Since, Until time.Time
 }
 
+// deliveries is the filter that chooses the events' deliveries.
+func (filter EventFilter) deliveries() DeliveryFilter {
+	return DeliveryFilter{EventType: filter.EventType, Tag: filter.Tag, Since: filter.Since, Until: filter.Until}
+}
+
 // ListEvents returns one page of a tenant's events, newest first.
 func (c *Client) ListEvents(ctx context.Context, tenant string, filter EventFilter, options PageOptions) (Page[Event], error) {
 	query := options.query()
-	DeliveryFilter{EventType: filter.EventType, Tag: filter.Tag, Since: filter.Since, Until: filter.Until}.narrow(query)
+	filter.deliveries().narrow(query)
 	return get[Page[Event]](ctx, c, at("/v1/tenants/", tenant, "/events"), query)
 }
 

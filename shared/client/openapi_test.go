@@ -95,6 +95,9 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	},
 	"getEvent": func(ctx context.Context, c *client.Client) error { return second(c.GetEvent(ctx, "acme", "e1")) },
 
+	"exportEvents": func(ctx context.Context, c *client.Client) error {
+		return second(c.ExportEvents(ctx, "acme", client.EventFilter{Tag: "vip"}, client.PageOptions{Limit: 1, Cursor: "next"}))
+	},
 	"cancelEvent": func(ctx context.Context, c *client.Client) error {
 		return second(c.CancelEvent(ctx, "acme", "e1"))
 	},
@@ -323,6 +326,7 @@ func TestAnswersHoldWhatOpenAPIDescribes(t *testing.T) {
 		"Batch":       reflect.TypeFor[client.Batch](),
 		"Accepted":    reflect.TypeFor[client.Accepted](),
 		"Event":       reflect.TypeFor[client.Event](),
+		"ExportLine":  reflect.TypeFor[client.ExportLine](),
 		"EventDetail": reflect.TypeFor[client.EventDetail](),
 		"Delivery":    reflect.TypeFor[client.Delivery](),
 		"Attempt":     reflect.TypeFor[client.Attempt](),

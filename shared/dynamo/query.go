@@ -77,6 +77,9 @@ func (q *query) after(k key) *query {
 
 // attributes names the attributes to return; it does not make the read cheaper.
 func (q *query) attributes(projection string) *query {
+	if projection == everyAttribute {
+		return q
+	}
 	q.in.ProjectionExpression = aws.String(projection)
 	return q
 }

@@ -31,6 +31,9 @@ const listedAttributes = attrPK + ", " + attrSK + ", " + attrExpires + ", " + at
 	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUnsent + ", " +
 	eventTags + ", " + eventDeliver + ", " + eventCancelled + ", " + eventExpunged + ", " + attrHeldPK + ", " + eventTrace
 
+// everyAttribute is what a list with bodies needs.
+const everyAttribute = ""
+
 // walk visits a tenant's events with their delivery rows, newest first, from a
 // position on, until visit returns false, the bounds of one call are reached or
 // all are seen. It returns the position behind the last visit, or "" at the end;

@@ -60,6 +60,9 @@ type Store interface {
 	// Events lists a tenant's events that f lets through, newest first, possibly
 	// without their bodies.
 	Events(ctx context.Context, tenant webhook.TenantID, f Filter, p webhook.Page) ([]webhook.Event, string, error)
+	// Records lists a tenant's events that f lets through, newest first, with all
+	// that belongs to them. A page ends early at MaxRecordBytes.
+	Records(ctx context.Context, tenant webhook.TenantID, f Filter, p webhook.Page) ([]Record, string, error)
 	// EventDeliveries returns the stored delivery rows of one event.
 	EventDeliveries(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) ([]webhook.Delivery, error)
 	// Deliveries lists a tenant's deliveries by event, newest first, those

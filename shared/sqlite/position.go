@@ -61,12 +61,12 @@ const maxExamined = 1000
 
 // page reads one page: query, whose last argument is its row limit, yields
 // rows in order; scan reads one and returns its position and whether it
-// belongs in the list.
-func page[T any](c *conn, limit int, query string, args []any, scan func(scanner) (item T, position string, keep bool, err error)) (items []T, next string, err error) {
+// belongs in the list. Where full is given, it says when the page ends before its limit.
+func page[T any](c *conn, limit int, query string, args []any, scan func(scanner) (item T, position string, keep bool, err error), full ...func() bool) (items []T, next string, err error) {
 	var examined int
 	var last string
 	err = c.each(query, append(args, maxExamined+1), func(row scanner) (bool, error) {
-		if len(items) >= limit || examined == maxExamined {
+		if len(items) >= limit || examined == maxExamined || len(full) > 0 && full[0]() {
 			next = last
 			return false, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
@@ -121,6 +122,63 @@ var listRules = []rule{
 				got := walk(t, func(p webhook.Page) ([]webhook.Event, string, error) { return s.Events(t.Context(), s.tenant, f, p) }, fixed(limit))
 				expect(t, fmt.Sprintf("filter %+v, limit %d", f, limit), want, refsOf(got))
 			}
+		}
+	}},
+
+	{"RecordsHoldBodiesAndAllDeliveries", func(t *testing.T, s *bench) {
+		var want []history.Record
+		for i := range 9 {
+			e := s.event(time.Duration(i)*17*time.Hour, "ep_b", "ep_a")
+			e.Body = fmt.Appendf(nil, `{"n":%d}`, i)
+			s.put(e)
+			row := s.save(s.in(webhook.Dead, e, "ep_a"))
+			want = append(want, history.Record{Event: e, Deliveries: []webhook.Delivery{webhook.NewDelivery(e, "ep_b"), row}})
+		}
+		since, _ := id.Time(want[6].Event.Ref)
+		for _, limit := range []int{1, 4, 100} {
+			call := func(p webhook.Page) ([]history.Record, string, error) {
+				return s.Records(t.Context(), s.tenant, history.Filter{Since: since}, p)
+			}
+			got := walk(t, call, fixed(limit))
+			for i, r := range got {
+				if i+1 == len(got) {
+					break
+				}
+				rest, _, err := call(webhook.Page{Limit: 1, After: r.Behind})
+				if err != nil || len(rest) != 1 || rest[0].Event.Ref != got[i+1].Event.Ref {
+					t.Errorf("behind record %d: %+v, %v", i, rest, err)
+				}
+			}
+			expect(t, fmt.Sprintf("records, limit %d", limit), want[:7], got, cmpopts.IgnoreFields(history.Record{}, "Behind"))
+		}
+		expectBadCursor(t, func(p webhook.Page) ([]history.Record, string, error) {
+			return s.Records(t.Context(), s.tenant, history.Filter{}, p)
+		})
+	}},
+
+	{"APageOfRecordsIsNotMuchLargerThanItsBound", func(t *testing.T, s *bench) {
+		for i := range 30 {
+			e := s.event(time.Duration(i) * time.Second)
+			e.Body = noise(webhook.MaxDataBytes)
+			s.put(e)
+		}
+		pages, all := 0, 0
+		for after, more := "", true; more; more = after != "" {
+			records, next, err := s.Records(t.Context(), s.tenant, history.Filter{}, webhook.Page{Limit: 1000, After: after})
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := 0
+			for _, r := range records {
+				size += r.Size()
+			}
+			if size > history.MaxRecordBytes+2*webhook.MaxDataBytes {
+				t.Errorf("a page of %d bytes", size)
+			}
+			pages, all, after = pages+1, all+len(records), next
+		}
+		if all != 30 || pages < 2 {
+			t.Errorf("%d records in %d pages", all, pages)
 		}
 	}},
 

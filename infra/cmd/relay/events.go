@@ -84,7 +84,9 @@ func (c eventsGet) Run(s *session) error {
 
 func showEvent(s *session, event client.EventDetail) error {
 	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, event.Payload, "", "  "); err != nil {
+	if event.ExpungedAt != nil {
+		pretty.WriteString("The payload was removed.")
+	} else if err := json.Indent(&pretty, event.Payload, "", "  "); err != nil {
 		return fmt.Errorf("the event's payload: %w", err)
 	}
 	if err := s.show(event,

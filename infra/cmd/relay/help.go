@@ -43,7 +43,7 @@ func overview(w io.Writer, app *kong.Application) error {
 			lines = append(lines, fmt.Sprintf("%-9s %-10s %s", title, node.Name, node.Help))
 		}
 	}
-	lines = append(lines, "",
+	lines = append(lines,
 		"relay send order.placed '{\"total\":\"19.90\"}' --wait",
 		"relay help COMMAND says more. Which relay: --url, RELAY_URL or relay context.")
 	for _, line := range lines {

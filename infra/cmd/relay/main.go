@@ -23,6 +23,7 @@ type commands struct {
 
 	Events     eventsCommand     `cmd:"" group:"Look" help:"List events; show one with its payload and deliveries."`
 	Deliveries deliveriesCommand `cmd:"" group:"Look" help:"List or follow deliveries; show or retry one."`
+	Export     exportCommand     `cmd:"" group:"Look" help:"Print events with their deliveries as JSON Lines."`
 	Audit      auditCommand      `cmd:"" group:"Look" help:"List who changed what."`
 
 	Endpoints endpointsCommand `cmd:"" group:"Manage" help:"List, create, change and delete endpoints; their secrets."`

@@ -54,6 +54,40 @@ func TestAnEventIsSentSeenAndRetried(t *testing.T) {
 	says(t, some.err, "relay: nothing.there: Not found (404)")
 }
 
+func TestAScheduledEventIsFoundTakenBackExpungedAndExported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	sent := w.relay(nil, "send", "order.placed", `{"card":"4711"}`, "--id", "o1", "--deliver-at", later, "--tag", "eu", "--tag", "vip", "--retention-days", "60")
+	if sent.code != exitDone {
+		t.Fatalf("%+v", sent)
+	}
+	says(t, sent.err, "Accepted for 1 endpoint, to be delivered at "+later)
+	w.ok("send", "user.created", "--id", "o2", "--wait")
+	if found := w.objects("events", "--tag", "vip", "--type", "order.*", "--since", "1h"); len(found) != 1 || found[0]["deliver_at"] == nil {
+		t.Errorf("events: %v", found)
+	}
+	if found := w.objects("deliveries", "--tag", "eu", "--status", "queued"); len(found) != 1 {
+		t.Errorf("deliveries: %v", found)
+	}
+	says(t, w.ok("events", "cancel", "o1"), "o1 is not delivered any more.")
+	if refused := w.relay(nil, "events", "cancel", "o2"); refused.code != exitFailed {
+		t.Errorf("%+v", refused)
+	}
+	if asked := w.relay(nil, "events", "expunge", "o1"); asked.code != exitUsage {
+		t.Errorf("%+v", asked)
+	}
+	says(t, w.ok("export", "--tag", "vip"), "4711")
+	says(t, w.ok("events", "expunge", "o1", "--yes"), "The payload was removed.")
+	lines := objectsIn(t, w.ok("export", "--until", "0s"))
+	if len(lines) != 4 || lines[0]["event"].(map[string]any)["id"] != "o2" || lines[2]["event"].(map[string]any)["payload"] != nil {
+		t.Errorf("export: %v", lines)
+	}
+	if bad := w.relay(nil, "export", "--cursor", "nonsense"); bad.code == exitDone || !strings.Contains(bad.err, "--cursor nonsense") {
+		t.Errorf("%+v", bad)
+	}
+}
+
 func TestDataComesAsArgumentFileOrInput(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
