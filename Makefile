@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint reference bench cost faults clean
+.PHONY: help run test test-unit test-race test-aws simulate fuzz audit vulnerabilities localstack localstack-stop build validate deploy lint reference bench cost faults paging clean
 
 CACHE := .cache
 GOLANGCI_VERSION := v2.15.0
@@ -86,6 +86,9 @@ cost: ## Counts what events ask of AWS on LocalStack, prices a million, stores t
 
 faults: ## Runs the relay into faults, measures and stores the results in infra/faults/results; about ten minutes
 	go run ./infra/faults
+
+paging: ## Pages through lists of 10,000 endpoints and 1,000,000 events; stores what a page costs in infra/paging/results
+	go test ./infra/paging -count=1 -timeout 60m -v -run TestPages -full
 
 clean: ## Removes what was built; keeps .relay, your data
 	rm -rf .aws-sam $(CACHE)
