@@ -8,8 +8,14 @@ import (
 
 // ExportLine is a line of an export: an event, or a delivery of the event before it.
 type ExportLine struct {
-	Event    *DeadEvent `json:"event,omitempty"`
-	Delivery *Delivery  `json:"delivery,omitempty"`
+	Event    *ExportedEvent `json:"event,omitempty"`
+	Delivery *Delivery      `json:"delivery,omitempty"`
+}
+
+// ExportedEvent is an event with its payload, which is null once it was expunged.
+type ExportedEvent struct {
+	Event
+	Payload json.RawMessage `json:"payload"`
 }
 
 // ExportPage is a part of an export.
@@ -32,10 +38,4 @@ func (c *Client) ExportEvents(ctx context.Context, tenant string, filter EventFi
 	}
 	page.NextCursor = header.Get("Next-Cursor")
 	return page, nil
-}
-
-// ParseExportLine reads one of a page's lines.
-func ParseExportLine(line []byte) (parsed ExportLine, err error) {
-	err = json.Unmarshal(line, &parsed)
-	return parsed, err
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -38,7 +39,7 @@ type eventKey struct {
 // sends them twice. What an endpoint cannot take now the dispatcher puts on hold.
 func (s Sweeper) releaseEvents(ctx context.Context) (sent int, err error) {
 	now := s.Now()
-	seen := make(map[eventKey]bool)
+	seen, oldest := make(map[eventKey]bool), time.Duration(0)
 	for ctx.Err() == nil {
 		due, err := s.Store.DueEvents(ctx, now.Add(s.Interval), eventPage)
 		unreadable := errors.Is(err, webhook.ErrUnreadable)
@@ -50,7 +51,7 @@ func (s Sweeper) releaseEvents(ctx context.Context) (sent int, err error) {
 		var fresh []webhook.Event
 		for _, e := range due {
 			if k := (eventKey{e.Tenant, e.Ref}); !seen[k] {
-				seen[k] = true
+				seen[k], oldest = true, max(oldest, now.Sub(e.DeliverAt))
 				fresh = append(fresh, e)
 			}
 		}
@@ -65,7 +66,8 @@ func (s Sweeper) releaseEvents(ctx context.Context) (sent int, err error) {
 		}
 	}
 	if sent > 0 {
-		s.Log.Info("scheduled events sent", "events", len(seen), "messages", sent)
+		s.Log.Info("scheduled events sent", "events", len(seen),
+			telemetry.Counted("HeldReleased", sent), telemetry.Aged("OldestDueSeconds", oldest))
 	}
 	return sent, nil
 }

@@ -147,6 +147,7 @@ var causes = map[string]string{
 	"retry_after": "the endpoint asked for the wait",
 	"slow_down":   "the wait is doubled, as the endpoint is overloaded",
 	"breaker":     "the endpoint is left alone, and probed",
+	"scheduled":   "the event's deliver_at",
 }
 
 func beginning(text string, limit int) string {
