@@ -35,7 +35,7 @@ const (
 // MinRetentionDays keeps an event longer than a delivery of it can take: 3 days
 // on hold, 4 in the delivery queue, 14 in the dead-letter queue, and a schedule
 // after that. A redrive that found no event could deliver nothing.
-const MinRetentionDays = 25
+const MinRetentionDays = int(webhook.MinRetention / (24 * time.Hour))
 
 // What the template sets for the dispatcher and its queue, where nothing says otherwise.
 const (

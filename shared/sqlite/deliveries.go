@@ -138,7 +138,7 @@ const (
 	ofOneEvent   = "SELECT " + deliveryColumns + " FROM deliveries WHERE tenant = ? AND event = ?"
 	failedStates = "state IN ('retrying', 'parked', 'dead', 'cancelled')" // word for word as in the index deliveries_failed
 	listFailed   = "SELECT " + deliveryColumns + " FROM deliveries WHERE " + failedStates + ` AND state = ?
-		AND tenant = ? AND (event, endpoint) < (?, ?) ORDER BY event DESC, endpoint DESC LIMIT ?`
+		AND tenant = ? AND (event, endpoint) < (?, ?) AND event >= ? ORDER BY event DESC, endpoint DESC LIMIT ?`
 	listDeadLetters = "SELECT " + deliveryColumns + " FROM deliveries WHERE " + failedStates + ` AND state = 'dead'
 		AND (tenant, event, endpoint) > (?, ?, ?) ORDER BY tenant, event, endpoint LIMIT ?`
 )

@@ -63,7 +63,7 @@ func (s *Store) failed(ctx context.Context, tenant webhook.TenantID, f history.F
 	}
 	err = s.read(ctx, func(c *conn) (err error) {
 		now := s.now()
-		found, next, err = page(c, p.Limit, listFailed, []any{string(f.State), string(tenant), after[0], after[1]},
+		found, next, err = page(c, p.Limit, listFailed, []any{string(f.State), string(tenant), after[0], after[1], string(id.First(f.Since))},
 			func(row scanner) (webhook.Delivery, string, bool, error) {
 				d, err := scanDelivery(row)
 				at := position(atFailed, string(d.Event), string(d.Endpoint))

@@ -56,7 +56,7 @@ type Event struct {
 const MaxAhead = 30 * 24 * time.Hour
 
 // Bounds of an event's own retention. The least is longer than a delivery of it
-// can take, the most what lists reach back to with MaxAhead before it.
+// can take (see config.MinRetentionDays), the most what lists reach back to with MaxAhead before it.
 const (
 	MinRetention = 25 * 24 * time.Hour
 	MaxRetention = 365 * 24 * time.Hour
