@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/intake"
@@ -86,7 +87,7 @@ func (w *world) handle(bodies ...string) []string {
 
 func (w *world) events(tenant webhook.TenantID) (all []webhook.Event) {
 	w.t.Helper()
-	listed, _, err := w.store.Events(w.t.Context(), tenant, webhook.Page{Limit: 100})
+	listed, _, err := w.store.Events(w.t.Context(), tenant, history.Filter{}, webhook.Page{Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}

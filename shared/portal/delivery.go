@@ -272,7 +272,7 @@ type eventsPage struct {
 
 func listEvents(v *visit) error {
 	cursor := v.r.URL.Query().Get("cursor")
-	found, err := v.relay.ListEvents(v.r.Context(), v.tenant, client.PageOptions{Limit: pageSize, Cursor: cursor})
+	found, err := v.relay.ListEvents(v.r.Context(), v.tenant, client.EventFilter{}, client.PageOptions{Limit: pageSize, Cursor: cursor})
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ const maxKnownTypes = 60
 
 // knownTypes are the types to choose from: those of the latest events.
 func (v *visit) knownTypes() ([]string, error) {
-	found, err := v.relay.ListEvents(v.r.Context(), v.tenant, client.PageOptions{Limit: 100})
+	found, err := v.relay.ListEvents(v.r.Context(), v.tenant, client.EventFilter{}, client.PageOptions{Limit: 100})
 	if err != nil {
 		return nil, err
 	}
