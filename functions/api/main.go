@@ -17,8 +17,10 @@ import (
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/awsenv"
 	"webhookrelay/shared/awskms"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/gateway"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
@@ -69,11 +71,12 @@ func main() {
 		History:    past,
 		Replayer:   replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
 		Withdrawer: replay.Withdrawer{Events: past, Store: store, Trail: trail, Now: time.Now},
-		Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
+		Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Matcher: filter.NewMatcher(), Now: time.Now},
 		Keyring: keyring.New(keyring.Config{
 			Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: adminKey, Trail: trail,
 		}),
 		Trail: trail,
+		Types: catalogue.Catalogue{Store: store, IDs: ids, Now: time.Now},
 	})
 	pages := portal.New(portal.Config{
 		API: handler, Now: time.Now, Log: log, Embedders: embedders, OperatorTenant: string(operator),

@@ -14,6 +14,7 @@ import (
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/auth"
 	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/gateway"
@@ -28,7 +29,7 @@ func main() {
 	env := config.FromEnvironment()
 	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, retention := env.Table(), env.Retention()
-	adminKey, tenantRate := env.AdminKey(), env.TenantRate()
+	adminKey, tenantRate, types := env.AdminKey(), env.TenantRate(), env.EventTypes()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
@@ -48,6 +49,8 @@ func main() {
 	})
 	handler := api.Handler(api.Config{
 		Auth: auth.New(auth.Config{Store: store, Admin: adminKey, Now: time.Now}), IDs: ids, Now: time.Now, Log: log,
-	}, api.Accept{Ingester: ingester, Rate: throttle.New(tenantRate, time.Now)})
+	}, api.Accept{
+		Ingester: ingester, Rate: throttle.New(tenantRate, time.Now), Types: catalogue.NewEnforcer(types, store, time.Now),
+	})
 	lambda.Start(gateway.Serve(handler))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"webhookrelay/shared/awsenv"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
 	"webhookrelay/shared/id"
@@ -27,15 +28,16 @@ import (
 func main() {
 	env := config.FromEnvironment()
 	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
-	table, retention, tenant := env.Table(), env.Retention(), env.SourceTenant()
+	table, retention, tenant, types := env.Table(), env.Retention(), env.SourceTenant(), env.EventTypes()
 	deliveries := sqsqueue.Config{URL: env.QueueURL(), Fair: env.FairQueues()}
 	aws, err := awsenv.Config()
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Error("start failed", "error", err.Error())
 		os.Exit(1)
 	}
-	in := intake.Intake{Tenant: tenant, Log: log, Ingester: ingest.New(ingest.Config{
-		Store:     dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now),
+	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
+	in := intake.Intake{Tenant: tenant, Log: log, Types: catalogue.NewEnforcer(types, store, time.Now), Ingester: ingest.New(ingest.Config{
+		Store:     store,
 		Queue:     sqsqueue.New(sqs.NewFromConfig(aws), deliveries),
 		IDs:       id.NewSource(),
 		Retention: retention,

@@ -16,6 +16,7 @@ import (
 	"webhookrelay/shared/awsenv"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/sqsqueue"
 	"webhookrelay/shared/sweep"
@@ -44,7 +45,7 @@ func main() {
 	}
 	breaker.Rand = rand.Float64
 	store := dynamo.New(dynamodb.NewFromConfig(aws), table, time.Now)
-	worker := replay.Worker{Store: store, Interval: interval, Now: time.Now, Log: log}
+	worker := replay.Worker{Store: store, Interval: interval, Matcher: filter.NewMatcher(), Now: time.Now, Log: log}
 	sweeper := sweep.Sweeper{
 		Store:   store,
 		Queue:   sqsqueue.New(sqs.NewFromConfig(aws), deliveries),

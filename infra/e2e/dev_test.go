@@ -12,12 +12,12 @@ import (
 // What concerns the process `relay dev`, and not a relay in general.
 
 // ownRelay starts another `relay dev`, for what the shared one would not survive.
-func ownRelay(t testing.TB, data string) *process {
+func ownRelay(t testing.TB, data string, flags ...string) *process {
 	t.Helper()
 	if relay.deployed {
 		t.Skip("concerns relay dev only")
 	}
-	p, err := startRelay(data)
+	p, err := startRelay(data, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,8 +70,8 @@ func launch(data string, more ...string) (*process, error) {
 }
 
 // startRelay starts `relay dev` and returns once it serves.
-func startRelay(data string) (*process, error) {
-	p, err := launch(data)
+func startRelay(data string, flags ...string) (*process, error) {
+	p, err := launch(data, flags...)
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,7 @@ type (
 		EventTypes  []string          `json:"event_types,omitempty"`
 		Headers     map[string]string `json:"headers,omitempty"`
 		Channels    []string          `json:"channels,omitempty"`
+		Filter      string            `json:"filter,omitempty"`
 		Timeout     int               `json:"timeout_seconds,omitempty"`
 		Schedule    []int             `json:"retry_schedule,omitempty"`
 		Rate        *rate             `json:"rate_limit,omitempty"`
@@ -219,8 +220,8 @@ type (
 		NextCursor *string `json:"next_cursor"`
 	}
 	problem struct {
-		Type, Title, Detail, Field string
-		Status                     int
+		Type, Title, Detail, Field, Pointer string
+		Status                              int
 	}
 )
 

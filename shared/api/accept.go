@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/throttle"
@@ -19,6 +20,8 @@ type Accept struct {
 	Ingester *ingest.Ingester
 	// Rate bounds the events that are posted to a tenant; nil for no bound.
 	Rate *throttle.Buckets
+	// Types refuses events that are not as the catalogue says; nil refuses none.
+	Types *catalogue.Enforcer
 }
 
 func (a Accept) routes() []route {
@@ -45,6 +48,9 @@ func (a Accept) postEvent(w http.ResponseWriter, r *http.Request) error {
 	}
 	request, err := readEvent(r)
 	if err != nil {
+		return err
+	}
+	if err := a.Types.Check(r.Context(), request.Type, request.Data); err != nil {
 		return err
 	}
 	accepted, err := a.Ingester.Accept(r.Context(), request)

@@ -78,6 +78,9 @@ func (a Accept) acceptAll(r *http.Request, items []json.RawMessage) ([]ingest.Ou
 	var places []int
 	for i, item := range items {
 		request, err := ReadEvent(tenantOf(r), item)
+		if err == nil {
+			err = a.Types.Check(r.Context(), request.Type, request.Data)
+		}
 		if err != nil {
 			outcomes[i].Err = err
 			continue

@@ -75,6 +75,7 @@ type endpointView struct {
 	Description string             `json:"description"`
 	EventTypes  []webhook.Pattern  `json:"event_types"`
 	Channels    []webhook.Channel  `json:"channels"`
+	Filter      string             `json:"filter"`
 	Headers     headersView        `json:"headers"`
 	termsView
 	Tags           []webhook.Tag         `json:"tags"`
@@ -127,7 +128,7 @@ func viewEndpoint(e webhook.Endpoint) endpointView {
 		metadata = map[string]string{}
 	}
 	return endpointView{
-		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: listed(e.EventTypes), Channels: listed(e.Channels),
+		ID: e.ID, URL: e.URL, Description: e.Description, EventTypes: listed(e.EventTypes), Channels: listed(e.Channels), Filter: e.Filter,
 		Headers: viewHeaders(e.Headers), termsView: viewTerms(e.Terms), Tags: listed(e.Tags), Metadata: metadata, State: e.State,
 		DisabledReason: e.DisabledReason, Signature: e.Scheme, Health: viewHealth(e.Health),
 		CreatedAt: timestamp(e.CreatedAt), UpdatedAt: timestamp(e.UpdatedAt),
@@ -154,6 +155,7 @@ func (m Manage) postEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"secret":      intoSecret(&n.Secret),
 
 		"channels":        into("channels", "a list of strings", &n.Channels),
+		"filter":          into("filter", "a string", &n.Filter),
 		"timeout_seconds": intoSeconds("timeout_seconds", &n.Terms.Timeout),
 		"retry_schedule":  intoSchedule("retry_schedule", &n.Terms.Schedule),
 		"rate_limit":      intoRate("rate_limit", &n.Terms.Rate),
@@ -215,6 +217,7 @@ func (m Manage) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
 		"state":       intoPointer("state", "a string", &c.State),
 
 		"channels":        intoPointer("channels", "a list of strings", &c.Channels),
+		"filter":          intoPointer("filter", "a string", &c.Filter),
 		"timeout_seconds": given(&c.Timeout, func(t *time.Duration) reader { return intoSeconds("timeout_seconds", t) }),
 		"retry_schedule":  given(&c.Schedule, func(t *[]time.Duration) reader { return intoSchedule("retry_schedule", t) }),
 		"rate_limit":      given(&c.Rate, func(t *webhook.Rate) reader { return intoRate("rate_limit", t) }),

@@ -6,6 +6,7 @@ import (
 
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
@@ -29,6 +30,7 @@ type Manage struct {
 	Jobs       replay.Jobs
 	Keyring    *keyring.Keyring
 	Trail      audit.Trail
+	Types      catalogue.Catalogue
 }
 
 func (m Manage) routes() []route {
@@ -38,6 +40,7 @@ func (m Manage) routes() []route {
 		endpoint   = endpoints + "/{endpoint}"
 		events     = tenant + "/events"
 		deliveries = tenant + "/deliveries"
+		types      = "/v1/event-types"
 	)
 	return []route{
 		{method: http.MethodGet, pattern: "/healthz", needs: auth.Public, handle: m.healthz},
@@ -54,6 +57,7 @@ func (m Manage) routes() []route {
 		{method: http.MethodGet, pattern: endpoint + "/secret", needs: auth.Configure, handle: m.getSecret},
 		{method: http.MethodPost, pattern: endpoint + "/secret/rotate", needs: auth.Configure, handle: m.rotateSecret},
 		{method: http.MethodPost, pattern: endpoint + "/test", needs: auth.Configure, handle: m.postTest},
+		{method: http.MethodPost, pattern: tenant + "/filters/test", needs: auth.Read, handle: m.testFilter},
 		{method: http.MethodGet, pattern: events, needs: auth.Read, handle: m.listEvents},
 		{method: http.MethodGet, pattern: events + "/{event}", needs: auth.Read, handle: m.getEvent},
 		{method: http.MethodPost, pattern: events + "/{event}/cancel", needs: auth.Withdraw, handle: m.cancelEvent},
@@ -79,6 +83,11 @@ func (m Manage) routes() []route {
 		{method: http.MethodPost, pattern: "/v1/keys", needs: auth.Operate, handle: m.postAdminKey},
 		{method: http.MethodGet, pattern: "/v1/keys", needs: auth.Operate, handle: m.listKeys},
 		{method: http.MethodDelete, pattern: "/v1/keys/{key}", needs: auth.Operate, handle: m.deleteKey},
+		{method: http.MethodGet, pattern: types, needs: auth.ReadTypes, handle: m.listTypes},
+		{method: http.MethodPost, pattern: types + "/import", needs: auth.Operate, handle: m.importTypes},
+		{method: http.MethodGet, pattern: types + "/{type}", needs: auth.ReadTypes, handle: m.getType},
+		{method: http.MethodPut, pattern: types + "/{type}", needs: auth.Operate, handle: m.putType},
+		{method: http.MethodDelete, pattern: types + "/{type}", needs: auth.Operate, handle: m.deleteType},
 		{method: http.MethodGet, pattern: "/v1/audit", needs: auth.Operate, handle: m.listAllAudit},
 		{method: http.MethodGet, pattern: "/v1/dead-letters", needs: auth.Operate, handle: m.listDeadLetters},
 		{method: http.MethodPost, pattern: "/v1/dead-letters/redrive", needs: auth.Operate, handle: m.redrive},

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/replay"
 	"webhookrelay/shared/retry"
@@ -115,6 +116,11 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"GET /v1/audit: admin",
 		"GET /v1/dead-letters: admin",
 		"POST /v1/dead-letters/redrive: admin",
+		"GET /v1/event-types: admin tenant read portal",
+		"POST /v1/event-types/import: admin",
+		"DELETE /v1/event-types/{type}: admin",
+		"GET /v1/event-types/{type}: admin tenant read portal",
+		"PUT /v1/event-types/{type}: admin",
 		"GET /v1/keys: admin",
 		"POST /v1/keys: admin",
 		"DELETE /v1/keys/{key}: admin",
@@ -148,6 +154,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"POST /v1/tenants/{tenant}/events/{event}/cancel: admin tenant publish",
 		"POST /v1/tenants/{tenant}/events/{event}/expunge: admin tenant",
 		"GET /v1/tenants/{tenant}/export: admin tenant read portal",
+		"POST /v1/tenants/{tenant}/filters/test: admin tenant read portal",
 		"GET /v1/tenants/{tenant}/keys: admin tenant",
 		"POST /v1/tenants/{tenant}/keys: admin tenant",
 		"DELETE /v1/tenants/{tenant}/keys/{key}: admin tenant",
@@ -204,28 +211,30 @@ func TestLimitsAreDocumentedAsEnforced(t *testing.T) {
 	d := readDocument(t)
 	schemas := d.Components.Schemas
 	for name, pair := range map[string][2]int{
-		"URL":           {schemas["URL"].MaxLength, webhook.MaxURLLength},
-		"Description":   {schemas["Description"].MaxLength, webhook.MaxDescriptionLength},
-		"EventType":     {schemas["EventType"].MaxLength, webhook.MaxEventTypeLength},
-		"Patterns":      {schemas["Patterns"].MaxItems, webhook.MaxPatterns},
-		"Headers":       {schemas["Headers"].MaxProps, webhook.MaxHeaders},
-		"EventTags":     {schemas["EventTags"].MaxItems, webhook.MaxEventTags},
-		"Retention.max": {schemas["RetentionDays"].Maximum, int(webhook.MaxRetention / (24 * time.Hour))},
-		"EventChannels": {schemas["EventChannels"].MaxItems, webhook.MaxEventChannels},
-		"Channels":      {schemas["EndpointChannels"].MaxItems, webhook.MaxEndpointChannels},
-		"Tags":          {schemas["Tags"].MaxItems, webhook.MaxTags},
-		"Metadata":      {schemas["Metadata"].MaxProps, webhook.MaxMetadata},
-		"Timeout":       {schemas["TimeoutSeconds"].Maximum, int(webhook.MaxTimeout / time.Second)},
-		"Schedule":      {schemas["OwnSchedule"].MaxItems, retry.MaxSteps},
-		"Schedule.wait": {schemas["OwnSchedule"].Items.Maximum, int(retry.MaxTotal / time.Second)},
-		"Rate.count":    {schemas["RateLimit"].Properties["count"].Maximum, webhook.MaxRateCount},
-		"Rate.seconds":  {schemas["RateLimit"].Properties["seconds"].Maximum, int(webhook.MaxRateWindow / time.Second)},
-		"Concurrency":   {schemas["MaxConcurrency"].Maximum, webhook.MaxConcurrency},
-		"KeyName":       {schemas["KeyName"].MaxLength, webhook.MaxNameLength},
-		"Rate.maximum":  {schemas["Rate"].Maximum, replay.MaxJobRate},
-		"Rate.default":  {schemas["Rate"].Default, replay.DefaultJobRate},
-		"Limit.maximum": {d.Components.Parameters["Limit"].Schema.Maximum, maxLimit},
-		"Limit.default": {d.Components.Parameters["Limit"].Schema.Default, defaultLimit},
+		"URL":              {schemas["URL"].MaxLength, webhook.MaxURLLength},
+		"Description":      {schemas["Description"].MaxLength, webhook.MaxDescriptionLength},
+		"EventType":        {schemas["EventType"].MaxLength, webhook.MaxEventTypeLength},
+		"Patterns":         {schemas["Patterns"].MaxItems, webhook.MaxPatterns},
+		"Headers":          {schemas["Headers"].MaxProps, webhook.MaxHeaders},
+		"EventTags":        {schemas["EventTags"].MaxItems, webhook.MaxEventTags},
+		"Retention.max":    {schemas["RetentionDays"].Maximum, int(webhook.MaxRetention / (24 * time.Hour))},
+		"EventChannels":    {schemas["EventChannels"].MaxItems, webhook.MaxEventChannels},
+		"Channels":         {schemas["EndpointChannels"].MaxItems, webhook.MaxEndpointChannels},
+		"Filter":           {schemas["Filter"].MaxLength, webhook.MaxFilterLength},
+		"Tags":             {schemas["Tags"].MaxItems, webhook.MaxTags},
+		"Metadata":         {schemas["Metadata"].MaxProps, webhook.MaxMetadata},
+		"Timeout":          {schemas["TimeoutSeconds"].Maximum, int(webhook.MaxTimeout / time.Second)},
+		"Schedule":         {schemas["OwnSchedule"].MaxItems, retry.MaxSteps},
+		"Schedule.wait":    {schemas["OwnSchedule"].Items.Maximum, int(retry.MaxTotal / time.Second)},
+		"Rate.count":       {schemas["RateLimit"].Properties["count"].Maximum, webhook.MaxRateCount},
+		"Rate.seconds":     {schemas["RateLimit"].Properties["seconds"].Maximum, int(webhook.MaxRateWindow / time.Second)},
+		"Concurrency":      {schemas["MaxConcurrency"].Maximum, webhook.MaxConcurrency},
+		"Type.description": {schemas["TypeDescription"].MaxLength, catalogue.MaxDescription},
+		"KeyName":          {schemas["KeyName"].MaxLength, webhook.MaxNameLength},
+		"Rate.maximum":     {schemas["Rate"].Maximum, replay.MaxJobRate},
+		"Rate.default":     {schemas["Rate"].Default, replay.DefaultJobRate},
+		"Limit.maximum":    {d.Components.Parameters["Limit"].Schema.Maximum, maxLimit},
+		"Limit.default":    {d.Components.Parameters["Limit"].Schema.Default, defaultLimit},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is documented as %d, enforced as %d", name, pair[0], pair[1])

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/keyring"
 	"webhookrelay/shared/replay"
@@ -26,6 +27,9 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Field names the part of the request that is wrong.
 	Field string `json:"field,omitempty"`
+	// Pointer is the JSON Pointer (RFC 6901) of the value within the event that
+	// breaks the schema of the event's type.
+	Pointer string `json:"pointer,omitempty"`
 
 	retryAfter int
 }
@@ -134,6 +138,9 @@ func problemOf(err error) *Problem {
 		p.Field = bad.Field
 		return p
 	}
+	if bad, ok := errors.AsType[*catalogue.Violation](err); ok {
+		return violated(bad)
+	}
 	for _, row := range problems {
 		if errors.Is(err, row.err) {
 			p := row.problem
@@ -143,6 +150,19 @@ func problemOf(err error) *Problem {
 	}
 	return problem(http.StatusInternalServerError, "internal", "Internal error",
 		"The relay could not handle the request. Try again; the operator finds the cause in the log.")
+}
+
+// violated says where an event's data breaks its type's schema.
+func violated(bad *catalogue.Violation) *Problem {
+	at := "/data" + bad.Pointer
+	detail := at + ": " + bad.Reason + "."
+	if bad.More > 0 {
+		detail += fmt.Sprintf(" There are %d more of these.", bad.More)
+	}
+	p := problem(http.StatusBadRequest, "schema-violated", "The data breaks the schema of its type",
+		detail+" GET /v1/event-types/{type} shows the schema.")
+	p.Field, p.Pointer = "data", at
+	return p
 }
 
 // writeError answers with err's problem, and logs what the caller may not see.

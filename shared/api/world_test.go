@@ -12,6 +12,8 @@ import (
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
@@ -61,10 +63,10 @@ func newWorld(t testing.TB, change ...func(*api.Config, *api.Accept)) *world {
 			Registry: registry.New(registry.Config{
 				Store: store, Sealer: sealer, IDs: ids, CheckURL: func(string) error { return nil }, Overlap: time.Hour, Now: time.Now,
 			}),
-			Ingester: accept.Ingester, History: past, Trail: trail,
+			Ingester: accept.Ingester, History: past, Trail: trail, Types: catalogue.Catalogue{Store: store, IDs: ids, Now: time.Now},
 			Replayer:   replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
 			Withdrawer: replay.Withdrawer{Events: past, Store: store, Trail: trail, Now: time.Now},
-			Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
+			Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Matcher: filter.NewMatcher(), Now: time.Now},
 			Keyring: keyring.New(keyring.Config{
 				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: auth.DigestOf(w.root), Trail: trail,
 			}),

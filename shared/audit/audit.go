@@ -45,6 +45,8 @@ const (
 	JobStarted        Action = "job.started"
 	JobCancelled      Action = "job.cancelled"
 	Redriven          Action = "dead_letters.redriven"
+	EventTypePut      Action = "event_type.put"
+	EventTypeDeleted  Action = "event_type.deleted"
 )
 
 // Actor is who did it; the zero Actor is the relay itself.

@@ -53,6 +53,8 @@ const (
 	Read Permission = "read"
 	// ReadAudit: who changed what of a tenant.
 	ReadAudit Permission = "read audit"
+	// ReadTypes: the installation's event types, which are no tenant's.
+	ReadTypes Permission = "read types"
 )
 
 var granted = map[Permission][]Scope{
@@ -64,6 +66,7 @@ var granted = map[Permission][]Scope{
 	Erase:     {ScopeAdmin, ScopeTenant},
 	Read:      {ScopeAdmin, ScopeTenant, ScopeRead, ScopePortal},
 	ReadAudit: {ScopeAdmin, ScopeTenant, ScopeRead},
+	ReadTypes: {ScopeAdmin, ScopeTenant, ScopeRead, ScopePortal},
 }
 
 // Has reports whether the scope holds the permission.
@@ -97,7 +100,7 @@ func (k KeyID) IsLink() bool { return strings.HasPrefix(string(k), LinkIDPrefix)
 // ErrNotFound, whether or not it exists: nothing is looked up before. What is
 // left is ErrForbidden.
 func (c Principal) Admit(p Permission, tenant webhook.TenantID) error {
-	everywhere := tenant == "" && p == Operate
+	everywhere := tenant == "" && (p == Operate || p == ReadTypes)
 	if c.Scope != ScopeAdmin && !everywhere && (tenant == "" || tenant != c.Tenant) {
 		return webhook.ErrNotFound
 	}

@@ -17,6 +17,8 @@ type Endpoint struct {
 	Headers map[string]string `json:"headers"`
 	// Channels lets through only events with one of them; none means all.
 	Channels []string `json:"channels"`
+	// Filter is an expression in CEL that events have to fulfil; empty for none.
+	Filter string `json:"filter"`
 	// TimeoutSeconds bounds an attempt; nil for the relay's.
 	TimeoutSeconds *int `json:"timeout_seconds"`
 	// RetrySchedule is its own waits between attempts in seconds; nil for the relay's.
@@ -59,6 +61,7 @@ type NewEndpoint struct {
 	Headers     map[string]string `json:"headers,omitempty"`
 	// The following are as Endpoint has them.
 	Channels       []string          `json:"channels,omitempty"`
+	Filter         string            `json:"filter,omitempty"`
 	TimeoutSeconds *int              `json:"timeout_seconds,omitempty"`
 	RetrySchedule  []int             `json:"retry_schedule,omitempty"`
 	RateLimit      *RateLimit        `json:"rate_limit,omitempty"`
@@ -76,6 +79,7 @@ type EndpointChange struct {
 	EventTypes  *[]string          `json:"event_types,omitempty"`
 	Headers     *map[string]string `json:"headers,omitempty"`
 	Channels    *[]string          `json:"channels,omitempty"`
+	Filter      *string            `json:"filter,omitempty"`
 	// A pointer to nil sets the relay's own again.
 	TimeoutSeconds **int              `json:"timeout_seconds,omitempty"`
 	RetrySchedule  **[]int            `json:"retry_schedule,omitempty"`

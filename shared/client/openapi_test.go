@@ -90,6 +90,11 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	"postEvents": func(ctx context.Context, c *client.Client) error {
 		return second(c.PostEvents(ctx, "acme", []client.NewEvent{{Type: "order.placed", Data: json.RawMessage(`1`)}}))
 	},
+	"testFilter": func(ctx context.Context, c *client.Client) error {
+		return second(c.TestFilter(ctx, "acme", client.NewFilterTest{
+			Filter: "true", Event: client.ExampleEvent{Type: "order.placed", Data: json.RawMessage(`1`), ID: "e1", Channels: []string{"eu"}, Timestamp: &moment},
+		}))
+	},
 	"listEvents": func(ctx context.Context, c *client.Client) error {
 		return second(c.ListEvents(ctx, "acme", client.EventFilter{EventType: "a.*", Tag: "vip", Since: moment, Until: moment}, noPage))
 	},
@@ -137,6 +142,20 @@ var operations = map[string]func(context.Context, *client.Client) error{
 	},
 	"listAdminKeys":  func(ctx context.Context, c *client.Client) error { return second(c.ListAdminKeys(ctx, noPage)) },
 	"revokeAdminKey": func(ctx context.Context, c *client.Client) error { return c.RevokeAdminKey(ctx, "k1") },
+
+	"listEventTypes": func(ctx context.Context, c *client.Client) error {
+		return second(c.ListEventTypes(ctx, "order", client.PageOptions{Limit: 10, Cursor: "next"}))
+	},
+	"getEventType": func(ctx context.Context, c *client.Client) error { return second(c.GetEventType(ctx, "order.placed")) },
+	"putEventType": func(ctx context.Context, c *client.Client) error {
+		return second(c.PutEventType(ctx, "order.placed", client.NewEventType{
+			Description: "d", Schema: json.RawMessage(`{"type":"object"}`), Example: json.RawMessage(`{}`), Deprecated: true,
+		}))
+	},
+	"deleteEventType": func(ctx context.Context, c *client.Client) error { return c.DeleteEventType(ctx, "order.placed") },
+	"importEventTypes": func(ctx context.Context, c *client.Client) error {
+		return second(c.ImportEventTypes(ctx, json.RawMessage(`{"openapi":"3.1.0"}`), true))
+	},
 
 	"listAudit":       func(ctx context.Context, c *client.Client) error { return second(c.ListAudit(ctx, "acme", noPage)) },
 	"listAllAudit":    func(ctx context.Context, c *client.Client) error { return second(c.ListAllAudit(ctx, noPage)) },
@@ -318,27 +337,34 @@ func TestAnswersHoldWhatOpenAPIDescribes(t *testing.T) {
 	t.Parallel()
 	d := readDocument(t)
 	for name, of := range map[string]reflect.Type{
-		"KeyPage":     reflect.TypeFor[client.Page[int]](),
-		"Tenant":      reflect.TypeFor[client.Tenant](),
-		"Endpoint":    reflect.TypeFor[client.Endpoint](),
-		"Health":      reflect.TypeFor[client.Health](),
-		"Secret":      reflect.TypeFor[client.Secret](),
-		"Batch":       reflect.TypeFor[client.Batch](),
-		"Accepted":    reflect.TypeFor[client.Accepted](),
-		"Event":       reflect.TypeFor[client.Event](),
-		"ExportLine":  reflect.TypeFor[client.ExportLine](),
-		"EventDetail": reflect.TypeFor[client.EventDetail](),
-		"Delivery":    reflect.TypeFor[client.Delivery](),
-		"Attempt":     reflect.TypeFor[client.Attempt](),
-		"DeadLetter":  reflect.TypeFor[client.DeadLetter](),
-		"Job":         reflect.TypeFor[client.Job](),
-		"DryRun":      reflect.TypeFor[client.DryRun](),
-		"Redrive":     reflect.TypeFor[client.Redrive](),
-		"Key":         reflect.TypeFor[client.Key](),
-		"CreatedKey":  reflect.TypeFor[client.CreatedKey](),
-		"PortalLink":  reflect.TypeFor[client.PortalLink](),
-		"AuditLine":   reflect.TypeFor[client.AuditLine](),
-		"Problem":     reflect.TypeFor[client.Problem](),
+		"KeyPage":          reflect.TypeFor[client.Page[int]](),
+		"Tenant":           reflect.TypeFor[client.Tenant](),
+		"Endpoint":         reflect.TypeFor[client.Endpoint](),
+		"Health":           reflect.TypeFor[client.Health](),
+		"Secret":           reflect.TypeFor[client.Secret](),
+		"Batch":            reflect.TypeFor[client.Batch](),
+		"Accepted":         reflect.TypeFor[client.Accepted](),
+		"Event":            reflect.TypeFor[client.Event](),
+		"ExportLine":       reflect.TypeFor[client.ExportLine](),
+		"EventDetail":      reflect.TypeFor[client.EventDetail](),
+		"Delivery":         reflect.TypeFor[client.Delivery](),
+		"Attempt":          reflect.TypeFor[client.Attempt](),
+		"EventTypeSummary": reflect.TypeFor[client.EventType](),
+		"EventTypeDetail":  reflect.TypeFor[client.EventTypeDetail](),
+		"FilterTest":       reflect.TypeFor[client.FilterTest](),
+		"FilterPart":       reflect.TypeFor[client.FilterPart](),
+		"ExampleEvent":     reflect.TypeFor[client.ExampleEvent](),
+		"Import":           reflect.TypeFor[client.Import](),
+		"ImportedType":     reflect.TypeFor[client.ImportedType](),
+		"DeadLetter":       reflect.TypeFor[client.DeadLetter](),
+		"Job":              reflect.TypeFor[client.Job](),
+		"DryRun":           reflect.TypeFor[client.DryRun](),
+		"Redrive":          reflect.TypeFor[client.Redrive](),
+		"Key":              reflect.TypeFor[client.Key](),
+		"CreatedKey":       reflect.TypeFor[client.CreatedKey](),
+		"PortalLink":       reflect.TypeFor[client.PortalLink](),
+		"AuditLine":        reflect.TypeFor[client.AuditLine](),
+		"Problem":          reflect.TypeFor[client.Problem](),
 	} {
 		want := d.fields(d.Components.Schemas[name])
 		if len(want) == 0 {
@@ -375,6 +401,9 @@ func TestRequestsHoldWhatOpenAPIDescribes(t *testing.T) {
 		"createOperatorLink": reflect.TypeFor[client.NewPortalLink](),
 		"testEndpoint":       reflect.TypeFor[client.TestEvent](),
 		"createPortalLink":   reflect.TypeFor[client.NewPortalLink](),
+		"putEventType":       reflect.TypeFor[client.NewEventType](),
+		"testFilter":         reflect.TypeFor[client.NewFilterTest](),
+		"importEventTypes":   nil, // two arguments
 	}
 	for path, operations := range d.Paths {
 		for method, node := range operations {

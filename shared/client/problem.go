@@ -27,6 +27,8 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Field names the part of the request that is wrong.
 	Field string `json:"field,omitempty"`
+	// Pointer is the JSON Pointer of the value in an event that breaks its type's schema.
+	Pointer string `json:"pointer,omitempty"`
 
 	// RequestID is what the relay's log and audit trail know the request by.
 	RequestID string `json:"-"`

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -303,6 +304,15 @@ func (s *Source) Embedders() []string {
 // isHost reports whether text is made of what names, addresses and ports are.
 func isHost(text string) bool {
 	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == ""
+}
+
+// EventTypes returns RELAY_EVENT_TYPES: what events have to be to be accepted.
+func (s *Source) EventTypes() webhook.Enforcement {
+	rule := webhook.Enforcement(cmp.Or(s.text("RELAY_EVENT_TYPES"), string(webhook.EnforceNothing)))
+	if !slices.Contains(webhook.Enforcements, rule) {
+		s.Fault("RELAY_EVENT_TYPES", "is %q, neither off nor known nor schema", rule)
+	}
+	return rule
 }
 
 // FairQueues returns RELAY_FAIR_QUEUES: whether messages carry their tenant as

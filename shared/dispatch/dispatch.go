@@ -17,6 +17,7 @@ import (
 
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
@@ -71,13 +72,14 @@ type Config struct {
 // Dispatcher handles batches of queue messages. Safe for concurrent use.
 type Dispatcher struct {
 	Config
-	seen  *healthSeen
-	seats *seats
+	seen    *healthSeen
+	seats   *seats
+	matcher *filter.Matcher
 }
 
 // New returns a Dispatcher over c.
 func New(c Config) *Dispatcher {
-	return &Dispatcher{Config: c, seen: newHealthSeen(), seats: newSeats()}
+	return &Dispatcher{Config: c, seen: newHealthSeen(), seats: newSeats(), matcher: filter.NewMatcher()}
 }
 
 // storeFailure marks the lines that tell of a failed call of the store.

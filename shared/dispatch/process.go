@@ -49,6 +49,9 @@ func (d *Dispatcher) process(ctx, attempts context.Context, j *job) fate {
 		return d.settle(ctx, j, delivery.Cancel(reason, now), done)
 	}
 	if j.Once {
+		if f, settled := d.ask(ctx, j, delivery, trigger, now); settled {
+			return f
+		}
 		return d.attempt(ctx, attempts, j, delivery, trigger, false)
 	}
 	if endpoint.State == webhook.EndpointDisabled {
@@ -67,6 +70,9 @@ func (d *Dispatcher) proceed(ctx, attempts context.Context, j *job, delivery web
 	}
 	if endpoint.State == webhook.EndpointPaused {
 		return d.pause(ctx, j, held, now)
+	}
+	if f, settled := d.ask(ctx, j, delivery, trigger, now); settled {
+		return f
 	}
 	leave, ok := d.seats.take(attempts, endpoint)
 	if !ok {

@@ -16,6 +16,7 @@ import (
 	"webhookrelay/shared/breaker"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/replay"
@@ -37,6 +38,7 @@ type situation struct {
 	endpoint string // "", "disabled", "deleted" or "paused"
 	turn     string // by the endpoint's rate limit: "" (there is none), "later" or "none yet"
 	breaker  string // "", "open" or "probe due"
+	filter   string // "" (it does not matter), "refuses" or "fails", of a delivery of which that is to be told
 	answer   string // "2xx", "410", "told to stop", "cut short", "not sent", "failed", "slow down" or "retry after"
 	// ended: the event was cancelled, or its payload removed.
 	ended bool
@@ -62,6 +64,12 @@ func (s situation) event() string {
 		return "event cancelled"
 	case s.endpoint != "" && (byMessage || s.endpoint == "deleted"):
 		return "endpoint " + s.endpoint
+	case s.filter == "refuses":
+		return "filter refuses"
+	case s.filter == "fails" && s.last:
+		return "last failed"
+	case s.filter == "fails":
+		return "failed"
 	case s.breaker == "open" && byMessage:
 		return "breaker open"
 	case s.turn != "" && byMessage:
@@ -121,6 +129,13 @@ func situations() (all []situation) {
 		for _, from := range append(states, "redriven") {
 			if message == "carrying" || from != "redriven" {
 				add(situation{from: from, message: message, ended: true})
+			}
+			for _, f := range []string{"refuses", "fails"} {
+				for _, endpoint := range []string{"", "deleted", "paused"} {
+					if message == "carrying" || from != "redriven" && from != "delivered" { // what was sent is decided
+						add(situation{from: from, message: message, endpoint: endpoint, filter: f})
+					}
+				}
 			}
 		}
 	}
@@ -201,6 +216,9 @@ func (m *memory) held() []webhook.Delivery {
 // row returns the delivery as it stands in a state; nil: it is queued.
 func (s situation) row(e webhook.Event, state string) *webhook.Delivery {
 	failed := webhook.Attempt{At: now.Add(-time.Hour), Reason: webhook.ReasonTimeout}
+	if s.filter != "" {
+		failed.Reason = webhook.ReasonFilterFailed
+	}
 	d := webhook.NewDelivery(e, endpoint)
 	switch state {
 	case "queued":
@@ -220,6 +238,9 @@ func (s situation) row(e webhook.Event, state string) *webhook.Delivery {
 			since = now.Add(-4 * 24 * time.Hour)
 		}
 		d = d.Park(now.Add(-time.Second), since, webhook.NextBreaker)
+		if s.filter != "" {
+			d = d.Fail(failed)
+		}
 	case "delivered":
 		d = d.Succeed(webhook.Attempt{At: now.Add(-time.Hour)})
 	case "cancelled":
@@ -242,6 +263,9 @@ func (s situation) live(t *testing.T) (to, because string) {
 	m := &memory{
 		event: webhook.Event{Tenant: tenant, Ref: ref, ID: id.EventID(ref), Targets: []webhook.EndpointID{endpoint}, ExpiresAt: now.Add(time.Hour)},
 	}
+	if s.filter != "" {
+		m.event.Undecided, m.event.Body = m.event.Targets, []byte(`{"data":{"n":1}}`)
+	}
 	m.row = s.row(m.event, s.from)
 	if s.from == "queued" && s.early {
 		m.event.DeliverAt = now.Add(time.Minute)
@@ -250,7 +274,9 @@ func (s situation) live(t *testing.T) (to, because string) {
 		m.event.CancelledAt = now
 	}
 	if s.endpoint != "deleted" {
-		m.endpoint = &webhook.Endpoint{Tenant: tenant, ID: endpoint, State: webhook.EndpointEnabled}
+		m.endpoint = &webhook.Endpoint{
+			Tenant: tenant, ID: endpoint, State: webhook.EndpointEnabled, Filter: map[string]string{"refuses": "data.n == 2", "fails": "data.missing == 1"}[s.filter],
+		}
 		if s.endpoint != "" {
 			m.endpoint.State = webhook.EndpointState(s.endpoint)
 		}
@@ -341,7 +367,7 @@ func (s situation) ask(t *testing.T, m *memory) {
 		}
 		return
 	}
-	err := replay.Worker{
+	err := replay.Worker{Matcher: filter.NewMatcher(),
 		Store: asked{memory: m, kind: replay.Kind(s.message)}, Interval: time.Minute, Now: func() time.Time { return now },
 		Log: slog.New(slog.DiscardHandler),
 	}.Advance(t.Context())

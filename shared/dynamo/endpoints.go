@@ -27,6 +27,7 @@ const (
 	endpointHeaderNames = "hk" // joined by commas, which they cannot hold
 	endpointHeaders     = "hv" // sealed
 	endpointChannels    = "ch" // joined by commas, as tags are
+	endpointFilter      = "f"
 	endpointTags        = "tg"
 	endpointMetadata    = "md" // map of strings
 	endpointTimeout     = "to" // in milliseconds, as the waits of the schedule
@@ -186,6 +187,7 @@ func encodeEndpoint(e webhook.Endpoint) item {
 		row[endpointSecrets] = encodeSecrets(e.Secrets)
 	}
 	row.setStr(endpointChannels, joinStrings(e.Channels))
+	row.setStr(endpointFilter, e.Filter)
 	row.setStr(endpointTags, joinStrings(e.Tags))
 	row.setStrings(endpointMetadata, e.Metadata)
 	row.setTerms(e.Terms)
@@ -328,6 +330,7 @@ func decodeEndpoint(tenant webhook.TenantID, row item) webhook.Endpoint {
 		DisabledReason: webhook.Reason(row.str(endpointReason)),
 		Headers:        webhook.SealedHeaders{Names: splitStrings[string](row.str(endpointHeaderNames)), Sealed: row.bytes(endpointHeaders)},
 		Channels:       splitStrings[webhook.Channel](row.str(endpointChannels)),
+		Filter:         row.str(endpointFilter),
 		Terms:          row.terms(),
 		Tags:           splitStrings[webhook.Tag](row.str(endpointTags)),
 		Metadata:       row.strings(endpointMetadata),

@@ -20,7 +20,8 @@ const (
 	eventTimestamp = "ts"
 	eventChannels  = "ch" // joined by commas, which they cannot hold
 	eventAccepted  = "a"
-	eventTargets   = "g" // endpoint ids, joined by commas, which they cannot hold
+	eventTargets   = "g"  // endpoint ids, joined by commas, which they cannot hold
+	eventUndecided = "ud" // joined as targets are
 	eventUnsent    = "u"
 	eventTrace     = "tr" // the traceparent, and after a space the tracestate
 	eventTags      = "tg" // joined by commas; a delivery's as well
@@ -128,6 +129,7 @@ func encodeEvent(k key, e webhook.Event) item {
 		row.setStr(attrHeldPK, duePK(shard))
 		row.setStr(attrHeldSK, dueSK(e))
 	}
+	row.setStr(eventUndecided, joinStrings(e.Undecided))
 	row.setBool(eventUnsent, e.Unsent)
 	row.setStr(eventTrace, strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State))
 	row.setExpiry(e.ExpiresAt)
@@ -154,6 +156,7 @@ func decodeEvent(tenant webhook.TenantID, row item) (webhook.Event, error) {
 		Timestamp:   row.time(eventTimestamp),
 		Body:        body,
 		Targets:     splitStrings[webhook.EndpointID](row.str(eventTargets)),
+		Undecided:   splitStrings[webhook.EndpointID](row.str(eventUndecided)),
 		AcceptedAt:  row.time(eventAccepted),
 		ExpiresAt:   row.time(attrExpires),
 		DeliverAt:   row.time(eventDeliver),

@@ -19,6 +19,7 @@ const (
 	jobUntil    = "un"
 	jobChannels = "ch" // joined by commas, as types are
 	jobTypes    = "et" // patterns, joined by commas, which they cannot hold
+	jobFilter   = "f"
 	jobRate     = "ra"
 	jobState    = "s"
 	jobReason   = "r"
@@ -146,6 +147,7 @@ func encodeJob(j replay.Job) item {
 	row.setTime(jobUntil, j.Until)
 	row.setStr(jobTypes, joinStrings(j.EventTypes))
 	row.setStr(jobChannels, joinStrings(j.Channels))
+	row.setStr(jobFilter, j.Filter)
 	row.setNum(jobRate, int64(j.Rate))
 	row.setStr(jobState, string(j.State))
 	row.setStr(jobReason, string(j.Reason))
@@ -171,6 +173,7 @@ func decodeJob(row item) replay.Job {
 		Until:      row.time(jobUntil),
 		Channels:   splitStrings[webhook.Channel](row.str(jobChannels)),
 		EventTypes: splitStrings[webhook.Pattern](row.str(jobTypes)),
+		Filter:     row.str(jobFilter),
 		Rate:       int(row.num(jobRate)),
 		State:      replay.JobState(row.str(jobState)),
 		Reason:     webhook.Reason(row.str(jobReason)),

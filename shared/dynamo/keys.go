@@ -31,6 +31,7 @@ import (
 //	job       J#<tenant>                  <job id>
 //	audit     A#<tenant>                  <line id>
 //	audit     AUDIT#<shard>               <line id>
+//	type      TYPES                       <event type>
 //
 // A line of the audit trail lies twice: with its tenant, if it has one, and with
 // those of all tenants.
@@ -151,6 +152,11 @@ func splitRunningJobSK(sk string) key {
 	tenant, id, _ := strings.Cut(sk, separator)
 	return jobKey(webhook.TenantID(tenant), replay.JobID(id))
 }
+
+// typesPK is where the catalogue of event types lies.
+const typesPK = "TYPES"
+
+func typeKey(name webhook.EventType) key { return key{typesPK, string(name)} }
 
 func auditPK(t webhook.TenantID) string { return "A#" + string(t) }
 

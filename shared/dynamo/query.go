@@ -63,6 +63,12 @@ func (q *query) withPrefix(prefix string) *query {
 // below keeps to sort keys before bound.
 func (q *query) below(bound string) { q.where(attrSK+" < :sk", bound) }
 
+// between keeps to sort keys from low to high, both included.
+func (q *query) between(low, high string) {
+	q.where(attrSK+" BETWEEN :sk AND :high", low)
+	q.in.ExpressionAttributeValues[":high"] = strValue(high)
+}
+
 func (q *query) where(condition, sk string) *query {
 	q.in.KeyConditionExpression = aws.String(*q.in.KeyConditionExpression + " AND " + condition)
 	q.in.ExpressionAttributeValues[":sk"] = strValue(sk)
@@ -70,10 +76,7 @@ func (q *query) where(condition, sk string) *query {
 }
 
 // after begins behind the place of k, whether or not a row is there.
-func (q *query) after(k key) *query {
-	q.in.ExclusiveStartKey = keyItem(k)
-	return q
-}
+func (q *query) after(k key) { q.in.ExclusiveStartKey = keyItem(k) }
 
 // attributes names the attributes to return; it does not make the read cheaper.
 func (q *query) attributes(projection string) *query {

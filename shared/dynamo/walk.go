@@ -28,7 +28,7 @@ const (
 
 // Attributes that a list of events needs: all but the body.
 const listedAttributes = attrPK + ", " + attrSK + ", " + attrExpires + ", " + attrRev + ", " +
-	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUnsent + ", " +
+	eventID + ", " + eventType + ", " + eventTimestamp + ", " + eventChannels + ", " + eventAccepted + ", " + eventTargets + ", " + eventUndecided + ", " + eventUnsent + ", " +
 	eventTags + ", " + eventDeliver + ", " + eventCancelled + ", " + eventExpunged + ", " + attrHeldPK + ", " + eventTrace
 
 // everyAttribute is what a list with bodies needs.

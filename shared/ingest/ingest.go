@@ -13,7 +13,9 @@ import (
 	"slices"
 	"time"
 
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/id"
+	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
 )
 
@@ -58,12 +60,13 @@ type Config struct {
 type Ingester struct {
 	Config
 	endpoints *endpointCache
+	matcher   *filter.Matcher
 	tally     tally
 }
 
 // New returns an Ingester over c.
 func New(c Config) *Ingester {
-	return &Ingester{Config: c, endpoints: newEndpointCache(c.Store)}
+	return &Ingester{Config: c, endpoints: newEndpointCache(c.Store), matcher: filter.NewMatcher()}
 }
 
 // Request is one event to accept, already checked by Request.Check.
@@ -185,8 +188,8 @@ func (in *Ingester) conclude(ctx context.Context, p prepared, err error) (Accept
 	return accepted(p.event), nil
 }
 
-// Wants reports whether an event of type t would go to any endpoint of the
-// tenant. Of an unknown tenant it would not.
+// Wants reports whether an event of type t would go to any endpoint of the tenant,
+// whatever their filters make of it. Of an unknown tenant it would not.
 func (in *Ingester) Wants(ctx context.Context, tenant webhook.TenantID, t webhook.EventType) (bool, error) {
 	endpoints, err := in.endpoints.of(ctx, tenant)
 	if errors.Is(err, webhook.ErrNotFound) {
@@ -224,13 +227,34 @@ func (in *Ingester) event(r Request, ref webhook.EventRef, endpoints []webhook.E
 	}
 	e.Timestamp = e.Timestamp.UTC().Truncate(time.Millisecond)
 	e.Body = Body(e.Type, e.Timestamp, r.Data)
+	in.address(&e, r.Only, endpoints)
+	return e
+}
+
+// address names the endpoints that e goes to: only, if that is set, whatever it
+// wants. Where a filter fails, nobody knows
+// whether it does: its delivery is made, so that the event is not lost unseen, and
+// the dispatcher asks again.
+func (in *Ingester) address(e *webhook.Event, only webhook.EndpointID, endpoints []webhook.Endpoint) {
+	subject := filter.NewSubject(*e)
 	for _, endpoint := range endpoints {
-		if r.Only == endpoint.ID || r.Only == "" && endpoint.Wants(e.Type, e.Channels) {
+		if only != "" {
+			if endpoint.ID == only {
+				e.Targets = append(e.Targets, endpoint.ID)
+			}
+			continue
+		}
+		wants, err := in.matcher.Wants(endpoint, subject)
+		if err != nil {
+			e.Undecided = append(e.Undecided, endpoint.ID)
+			in.Log.Warn("filter failed", "tenant_id", e.Tenant, "endpoint_id", endpoint.ID, "event_ref", e.Ref, "error", err.Error(),
+				telemetry.Counted("FiltersFailed", 1))
+		}
+		if wants || err != nil {
 			e.Targets = append(e.Targets, endpoint.ID)
 		}
 	}
 	e.Held = !e.DeliverAt.IsZero() && len(e.Targets) > 0
-	return e
 }
 
 // kept is for how long the event is kept, counted from now: its retention begins

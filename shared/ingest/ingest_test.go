@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -311,4 +312,37 @@ func TestRepeat(t *testing.T) {
 			t.Fatalf("got %+v, %v", second, err)
 		}
 	})
+}
+
+func TestFiltersSayWhoGetsAnEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, filter := range map[webhook.EndpointID]string{"big": `data.n > 10`, "small": `data.n <= 10`, "fails": `data.city == "x"`} {
+		w.must(w.sqlite.CreateEndpoint(t.Context(), webhook.Endpoint{
+			Tenant: tenant, ID: name, Filter: filter, State: webhook.EndpointEnabled, Scheme: webhook.SchemeHMAC,
+		}))
+	}
+	one, err := w.accept(ingest.Request{Data: []byte(`{"n":50}`)})
+	w.must(err)
+	if one.Deliveries != 3 { // all, big, fails
+		t.Errorf("%d deliveries", one.Deliveries)
+	}
+	ref, ok := id.RefOf(one.ID)
+	e, err := w.sqlite.EventByRef(t.Context(), tenant, ref)
+	if !ok || err != nil {
+		t.Fatal(err)
+	}
+	if want := []webhook.EndpointID{"all", "big", "fails"}; !slices.Equal(e.Targets, want) || !slices.Equal(e.Undecided, want[2:]) {
+		t.Errorf("targets %v, undecided %v", e.Targets, e.Undecided)
+	}
+	many, err := w.ingester.AcceptAll(t.Context(), tenant, []ingest.Request{
+		{Tenant: tenant, Type: "order.placed", Data: []byte(`{"n":1,"city":"y"}`)}, {Tenant: tenant, Type: "order.placed", Data: []byte(`{"n":11,"city":"x"}`)},
+	})
+	w.must(err)
+	if many[0].Deliveries != 2 || many[1].Deliveries != 3 {
+		t.Errorf("in a batch: %d and %d deliveries", many[0].Deliveries, many[1].Deliveries)
+	}
+	if got := w.messages(); got != 8 {
+		t.Errorf("%d messages", got)
+	}
 }

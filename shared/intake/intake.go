@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"webhookrelay/shared/api"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/webhook"
@@ -27,7 +28,9 @@ type Intake struct {
 	Ingester Ingester
 	// Tenant is whose events EventBridge's are; empty refuses them.
 	Tenant webhook.TenantID
-	Log    *slog.Logger
+	// Types refuses events that are not as the catalogue says; nil refuses none.
+	Types *catalogue.Enforcer
+	Log   *slog.Logger
 }
 
 // Message is one of the queue.
@@ -44,6 +47,9 @@ func (in Intake) Handle(ctx context.Context, batch []Message) (keep []string) {
 	requests, messages := map[webhook.TenantID][]ingest.Request{}, map[webhook.TenantID][]Message{}
 	for _, m := range batch {
 		request, err := in.read(m)
+		if err == nil {
+			err = in.Types.Check(ctx, request.Type, request.Data)
+		}
 		if err != nil {
 			keep = append(keep, m.ID)
 			in.failed(m, err)
@@ -81,6 +87,9 @@ func (in Intake) failed(m Message, err error) {
 // refused reports whether trying again is of no use.
 func refused(err error) bool {
 	if _, ok := errors.AsType[*webhook.Invalid](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*catalogue.Violation](err); ok {
 		return true
 	}
 	_, ok := errors.AsType[*api.Problem](err)

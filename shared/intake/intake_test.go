@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
@@ -256,4 +258,20 @@ type taker struct{ count int }
 func (k *taker) AcceptAll(_ context.Context, _ webhook.TenantID, requests []ingest.Request) ([]ingest.Outcome, error) {
 	k.count += len(requests)
 	return make([]ingest.Outcome, len(requests)), nil
+}
+
+func TestEventsFromAWSAreHeldToTheCatalogueToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Types = catalogue.NewEnforcer(webhook.EnforceSchema, w.store, time.Now)
+	if err := w.store.PutEventType(t.Context(), webhook.TypeEntry{Name: "order.placed", Schema: []byte(`{"type":"object"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	keep := w.handle(ownForm, strings.Replace(ownForm, `{"n": 1}`, `[]`, 1), bridged)
+	if len(keep) != 2 || slices.Contains(keep, "m0") || len(w.events(acme)) != 1 || len(w.events(ourAWS)) != 0 {
+		t.Errorf("kept %v: %s", keep, w.log)
+	}
+	if refused := strings.Count(w.log.String(), "source message refused"); refused != 2 {
+		t.Errorf("%d are refused: %s", refused, w.log)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/audit"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/seal"
@@ -61,6 +62,7 @@ type NewEndpoint struct {
 	Description string
 	EventTypes  []webhook.Pattern
 	Channels    []webhook.Channel
+	Filter      string
 	Headers     []webhook.Header
 	Terms       webhook.Terms
 	Tags        []webhook.Tag
@@ -76,7 +78,7 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 	now := r.now()
 	e := webhook.Endpoint{
 		Tenant: tenant, ID: n.ID, Description: n.Description, EventTypes: n.EventTypes,
-		Channels: n.Channels, Terms: n.Terms, Tags: n.Tags, Metadata: n.Metadata,
+		Channels: n.Channels, Filter: n.Filter, Terms: n.Terms, Tags: n.Tags, Metadata: n.Metadata,
 		Scheme: n.Scheme, State: webhook.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
 	}
 	if e.ID == "" {
@@ -86,6 +88,9 @@ func (r *Registry) CreateEndpoint(ctx context.Context, tenant webhook.TenantID, 
 		e.Scheme = webhook.SchemeHMAC
 	}
 	if err := check(e); err != nil {
+		return webhook.Endpoint{}, err
+	}
+	if err := filter.Check("filter", e.Filter); err != nil {
 		return webhook.Endpoint{}, err
 	}
 	if err := r.setReceiver(ctx, &e, &n.URL, n.Headers); err != nil {
@@ -133,6 +138,7 @@ type EndpointChange struct {
 	Description *string
 	EventTypes  *[]webhook.Pattern
 	Channels    *[]webhook.Channel
+	Filter      *string
 	// Timeout, Schedule, Rate and Concurrency change one of the terms each; what
 	// they point to may be zero, or nil, which goes back to the relay's own.
 	Timeout     *time.Duration
@@ -151,6 +157,12 @@ type EndpointChange struct {
 func (r *Registry) ChangeEndpoint(ctx context.Context, tenant webhook.TenantID, endpoint webhook.EndpointID, c EndpointChange) (webhook.Endpoint, error) {
 	if c.State != nil && *c.State != webhook.EndpointDisabled {
 		if err := r.forgive(ctx, tenant, endpoint); err != nil {
+			return webhook.Endpoint{}, err
+		}
+	}
+	// A filter that is left as it is is not held against what is refused today.
+	if c.Filter != nil {
+		if err := filter.Check("filter", *c.Filter); err != nil {
 			return webhook.Endpoint{}, err
 		}
 	}
@@ -173,6 +185,7 @@ func (c EndpointChange) apply(e *webhook.Endpoint) {
 	set(&e.Description, c.Description)
 	set(&e.EventTypes, c.EventTypes)
 	set(&e.Channels, c.Channels)
+	set(&e.Filter, c.Filter)
 	set(&e.Terms.Timeout, c.Timeout)
 	set(&e.Terms.Schedule, c.Schedule)
 	set(&e.Terms.Rate, c.Rate)
@@ -228,6 +241,7 @@ func (c EndpointChange) detail() map[string]string {
 		given bool
 	}{
 		{"url", c.URL != nil}, {"description", c.Description != nil}, {"event_types", c.EventTypes != nil}, {"channels", c.Channels != nil},
+		{"filter", c.Filter != nil},
 		{"headers", c.Headers != nil}, {"timeout_seconds", c.Timeout != nil}, {"retry_schedule", c.Schedule != nil}, {"rate_limit", c.Rate != nil},
 		{"max_concurrency", c.Concurrency != nil}, {"tags", c.Tags != nil}, {"metadata", c.Metadata != nil}, {"state", c.State != nil},
 	} {

@@ -2,9 +2,11 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"webhookrelay/shared/audit"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/webhook"
 )
@@ -63,9 +65,10 @@ type Job struct {
 	Since, Until time.Time
 	// EventTypes narrows the events; empty means all.
 	EventTypes []webhook.Pattern
-	// Channels narrows the events of a replay to those that the endpoint selects;
-	// empty means all.
+	// Channels and Filter narrow the events of a replay to those that the endpoint
+	// selects; empty means all.
 	Channels []webhook.Channel
+	Filter   string
 	// Rate is how many deliveries a second are put back to work.
 	Rate  int
 	State JobState
@@ -116,22 +119,22 @@ type Past interface {
 	// EventsWithoutDelivery lists events, newest first, that f covers, that were
 	// accepted and not refused, and that have no delivery to f's endpoint.
 	EventsWithoutDelivery(ctx context.Context, tenant webhook.TenantID, f history.Filter, p webhook.Page) ([]webhook.Event, string, error)
+	// EventByRef returns one event with its body, or ErrNotFound.
+	EventByRef(ctx context.Context, tenant webhook.TenantID, ref webhook.EventRef) (webhook.Event, error)
 }
 
 // find returns the next deliveries that the job is to change, at most limit,
 // and where it goes on; "" at the end.
-func (j Job) find(ctx context.Context, past Past, limit int) ([]webhook.Delivery, string, error) {
+func (j Job) find(ctx context.Context, past Past, matcher *filter.Matcher, limit int, now time.Time) ([]webhook.Delivery, string, error) {
 	f := history.Filter{Endpoint: j.Endpoint, Since: j.Since, Until: j.Until, Types: j.EventTypes}
 	p := webhook.Page{Limit: limit, After: j.After}
 	switch j.Kind {
 	case Replay:
 		events, next, err := past.EventsWithoutDelivery(ctx, j.Tenant, f, p)
-		var found []webhook.Delivery
-		for _, e := range events {
-			if webhook.OnOneOf(j.Channels, e.Channels) {
-				found = append(found, webhook.NewDelivery(e, j.Endpoint))
-			}
+		if err != nil {
+			return nil, "", err
 		}
+		found, err := j.wanted(ctx, past, matcher, events, now)
 		return found, next, err
 	case Cancel:
 		all, next, err := past.Deliveries(ctx, j.Tenant, f, p)
@@ -146,6 +149,30 @@ func (j Job) find(ctx context.Context, past Past, limit int) ([]webhook.Delivery
 		f.State = webhook.Dead
 		return past.Deliveries(ctx, j.Tenant, f, p)
 	}
+}
+
+// wanted returns the deliveries to make of events that have none. One on which the
+// filter fails gets one that says so: the dispatcher asks again.
+func (j Job) wanted(ctx context.Context, past Past, matcher *filter.Matcher, events []webhook.Event, now time.Time) (found []webhook.Delivery, err error) {
+	by := filter.Selection{EventTypes: j.EventTypes, Channels: j.Channels, Filter: j.Filter}
+	for _, e := range events {
+		if j.Filter != "" && webhook.OnOneOf(j.Channels, e.Channels) {
+			if e, err = past.EventByRef(ctx, j.Tenant, e.Ref); errors.Is(err, webhook.ErrNotFound) {
+				continue // it has expired meanwhile
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		d := webhook.NewDelivery(e, j.Endpoint)
+		selected, fault := matcher.Selects(by, filter.NewSubject(e))
+		if fault != nil {
+			d = d.Fail(webhook.Attempt{At: now, Trigger: webhook.TriggerReplay, Reason: webhook.ReasonFilterFailed, Detail: filter.Detail(fault)})
+		}
+		if selected || fault != nil {
+			found = append(found, d)
+		}
+	}
+	return found, nil
 }
 
 // change is what the job makes of a delivery at now, due then.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/audit"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
@@ -32,7 +33,9 @@ type Jobs struct {
 	Past      Past
 	Endpoints Endpoints
 	IDs       *id.Source
-	Now       func() time.Time
+	// Matcher asks filters.
+	Matcher *filter.Matcher
+	Now     func() time.Time
 }
 
 // ErrDisabled says that the job's endpoint is disabled, so its deliveries would
@@ -96,7 +99,7 @@ func (m Jobs) DryRun(ctx context.Context, n NewJob) (Count, error) {
 	}
 	var count Count
 	for begun := m.Now(); m.Now().Sub(begun) < countTime; {
-		found, next, err := j.find(ctx, m.Past, pageSize)
+		found, next, err := j.find(ctx, m.Past, m.Matcher, pageSize, m.Now())
 		if err != nil {
 			return Count{}, err
 		}
@@ -142,7 +145,7 @@ func (m Jobs) prepare(ctx context.Context, n NewJob) (Job, error) {
 		return Job{}, ErrDisabled
 	}
 	if j.Kind == Replay {
-		j.Channels = endpoint.Channels
+		j.Channels, j.Filter = endpoint.Channels, endpoint.Filter
 	}
 	if j.Kind == Replay && n.EventTypes == nil {
 		j.EventTypes = endpoint.EventTypes

@@ -333,3 +333,40 @@ func TestCancelEndsWhatIsPending(t *testing.T) {
 		t.Errorf("of a dead one: %v", err)
 	}
 }
+
+func TestAReplayKeepsToTheEndpointsFilter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bodied := func(age time.Duration, data string) webhook.DeliveryKey {
+		e := w.event(age, "order.placed")
+		e.Body = []byte(`{"type":"order.placed","data":` + data + `}`)
+		w.must(w.store.PutEvents(t.Context(), []webhook.Event{e}))
+		return webhook.DeliveryKey{Tenant: tenant, Event: e.Ref, Endpoint: endpoint}
+	}
+	wanted, unwanted, unclear := bodied(3*time.Minute, `{"n":2}`), bodied(2*time.Minute, `{"n":1}`), bodied(time.Minute, `{}`)
+	e, err := w.store.Endpoint(t.Context(), tenant, endpoint)
+	w.must(err)
+	e.Filter = `data.n == 2`
+	w.must(w.store.UpdateEndpoint(t.Context(), e))
+	n := w.since(time.Hour)
+	n.Kind, n.Tenant, n.Endpoint = replay.Replay, tenant, endpoint
+	if counted, err := w.jobs.DryRun(t.Context(), n); err != nil || counted.Matched != 2 {
+		t.Errorf("the dry run counts %+v, %v", counted, err)
+	}
+	j := w.start(n)
+	w.must(w.advance())
+	w.wantJob(j, replay.JobDone, 2, 2)
+	if d := w.delivery(wanted); d.State != webhook.Queued || d.NextCause != webhook.NextReplay || d.AttemptCount != 0 {
+		t.Errorf("wanted: %+v", d)
+	}
+	if _, err := w.store.Delivery(t.Context(), unwanted); !errors.Is(err, webhook.ErrNotFound) {
+		t.Errorf("unwanted: %v", err)
+	}
+	d := w.delivery(unclear)
+	if d.State != webhook.Queued || d.NextCause != webhook.NextReplay || d.AttemptCount != 1 || d.Spent() != 0 || d.Attempts[0].Reason != webhook.ReasonFilterFailed {
+		t.Errorf("unclear: %+v", d)
+	}
+	if !d.Undecided(webhook.Event{}) {
+		t.Error("it would be sent without asking again")
+	}
+}

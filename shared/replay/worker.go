@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/webhook"
 )
@@ -33,8 +34,10 @@ type Worker struct {
 	// Interval is the time until Advance is called again, at least that of the
 	// sweeper's Release: what becomes due in the Interval after that is prepared.
 	Interval time.Duration
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Matcher asks filters.
+	Matcher *filter.Matcher
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Advance goes on with every running job until each has done what may be done
@@ -117,7 +120,7 @@ func (w Worker) obstacle(ctx context.Context, j Job) (webhook.Reason, error) {
 // page finds and changes at most limit deliveries. When some cannot be stored,
 // the job stays where it was and finds them again.
 func (w Worker) page(ctx context.Context, j *Job, limit int, now time.Time) error {
-	found, next, err := j.find(ctx, w.Store, limit)
+	found, next, err := j.find(ctx, w.Store, w.Matcher, limit, now)
 	if err != nil {
 		return err
 	}

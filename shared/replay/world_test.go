@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"webhookrelay/shared/audit"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/replay"
@@ -58,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	t.Cleanup(func() { _ = store.Close() })
 	w.store, w.rows = store, &rows{WorkStore: store}
-	w.jobs = replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: w.ids, Now: clock}
+	w.jobs = replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: w.ids, Matcher: filter.NewMatcher(), Now: clock}
 	_, _, err = store.PutTenant(t.Context(), webhook.Tenant{ID: tenant, CreatedAt: w.now.Add(-90 * 24 * time.Hour)})
 	w.must(err)
 	w.must(store.CreateEndpoint(t.Context(), webhook.Endpoint{
@@ -116,7 +117,7 @@ func (w *world) start(n replay.NewJob) replay.Job {
 // advance lets a worker do what may be done now.
 func (w *world) advance() error {
 	w.t.Helper()
-	worker := replay.Worker{
+	worker := replay.Worker{Matcher: filter.NewMatcher(),
 		Store: w.rows, Interval: interval, Now: func() time.Time { return w.now }, Log: telemetry.NewLogger(io.Discard, 0),
 	}
 	return worker.Advance(w.t.Context())

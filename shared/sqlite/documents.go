@@ -20,6 +20,7 @@ type endpointDoc struct {
 	HeaderNames []string              `json:"header_names,omitempty"`
 	Headers     []byte                `json:"headers,omitempty"` // sealed
 	Channels    []webhook.Channel     `json:"channels,omitempty"`
+	Filter      string                `json:"filter,omitempty"`
 	Terms       termsDoc              `json:"terms,omitzero"`
 	Tags        []webhook.Tag         `json:"tags,omitempty"`
 	Metadata    map[string]string     `json:"metadata,omitempty"`
@@ -81,7 +82,7 @@ func encodeEndpoint(e webhook.Endpoint) string {
 	return encode(endpointDoc{
 		URL: e.URL, Description: e.Description, EventTypes: e.EventTypes, State: e.State, Reason: e.DisabledReason,
 		HeaderNames: e.Headers.Names, Headers: e.Headers.Sealed,
-		Channels: e.Channels, Terms: encodeTerms(e.Terms), Tags: e.Tags, Metadata: e.Metadata, Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
+		Channels: e.Channels, Filter: e.Filter, Terms: encodeTerms(e.Terms), Tags: e.Tags, Metadata: e.Metadata, Scheme: e.Scheme, Secrets: secrets, CreatedAt: millis(e.CreatedAt), UpdatedAt: millis(e.UpdatedAt),
 	})
 }
 
@@ -120,6 +121,7 @@ func decodeEndpoint(e webhook.Endpoint, text []byte) (webhook.Endpoint, error) {
 	}
 	e.URL, e.Description, e.EventTypes = doc.URL, doc.Description, doc.EventTypes
 	e.Channels, e.Terms, e.Tags, e.Metadata = doc.Channels, doc.Terms.decode(), doc.Tags, doc.Metadata
+	e.Filter = doc.Filter
 	e.State, e.DisabledReason, e.Scheme = doc.State, doc.Reason, doc.Scheme
 	e.CreatedAt, e.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)
 	e.Headers = webhook.SealedHeaders{Names: doc.HeaderNames, Sealed: doc.Headers}

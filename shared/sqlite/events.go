@@ -35,15 +35,15 @@ func putEvent(c *conn, e webhook.Event) error {
 	}
 	_, err := c.exec(`
 		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body, channels,
-			tags, deliver_at, held, cancelled_at, expunged_at, trace)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+			tags, deliver_at, held, cancelled_at, expunged_at, trace, undecided)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 		ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
 			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10, channels = ?11,
-			tags = ?12, deliver_at = ?13, held = ?14, cancelled_at = ?15, expunged_at = ?16, trace = ?17`,
+			tags = ?12, deliver_at = ?13, held = ?14, cancelled_at = ?15, expunged_at = ?16, trace = ?17, undecided = ?18`,
 		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinNames(e.Targets),
 		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body, joinNames(e.Channels),
 		joinNames(e.Tags), millis(e.DeliverAt), e.Held, millis(e.CancelledAt), millis(e.ExpungedAt),
-		strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State))
+		strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State), joinNames(e.Undecided))
 	return err
 }
 
@@ -110,7 +110,7 @@ func (s *Store) Events(ctx context.Context, tenant webhook.TenantID, f history.F
 const beyond = "\x7f"
 
 const (
-	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, channels, tags, deliver_at, held, cancelled_at, expunged_at, trace"
+	eventColumns = "ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, channels, tags, deliver_at, held, cancelled_at, expunged_at, trace, undecided"
 	listEvents   = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? ORDER BY ref DESC LIMIT ?"
 	listBetween  = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND ref < ? AND ref >= ? ORDER BY ref DESC LIMIT ?"
 	oneEvent     = "SELECT " + eventColumns + ", body FROM events WHERE tenant = ? AND ref = ?"
@@ -131,9 +131,9 @@ func event(c *conn, tenant webhook.TenantID, ref webhook.EventRef, now time.Time
 func scanEvent(row scanner, tenant webhook.TenantID, more ...any) (webhook.Event, error) {
 	e := webhook.Event{Tenant: tenant}
 	var timestamp, accepted, expires, deliver, cancelled, expunged int64
-	var targets, channels, tags, from string
+	var targets, channels, tags, from, undecided string
 	dest := append([]any{&e.Ref, &e.ID, &e.Type, &timestamp, &targets, &accepted, &expires, &e.Unsent, &channels,
-		&tags, &deliver, &e.Held, &cancelled, &expunged, &from}, more...)
+		&tags, &deliver, &e.Held, &cancelled, &expunged, &from, &undecided}, more...)
 	if err := row.Scan(dest...); err != nil {
 		return webhook.Event{}, err
 	}
@@ -141,6 +141,7 @@ func scanEvent(row scanner, tenant webhook.TenantID, more ...any) (webhook.Event
 	e.Targets, e.Channels = splitNames[webhook.EndpointID](targets), splitNames[webhook.Channel](channels)
 	e.Trace.Parent, e.Trace.State, _ = strings.Cut(from, " ")
 	e.Tags, e.DeliverAt, e.CancelledAt, e.ExpungedAt = splitNames[webhook.Tag](tags), instant(deliver), instant(cancelled), instant(expunged)
+	e.Undecided = splitNames[webhook.EndpointID](undecided)
 	return e, nil
 }
 

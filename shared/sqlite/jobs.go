@@ -18,6 +18,7 @@ type jobDoc struct {
 	Until      int64              `json:"until"`
 	EventTypes []webhook.Pattern  `json:"types,omitempty"`
 	Channels   []webhook.Channel  `json:"channels,omitempty"`
+	Filter     string             `json:"filter,omitempty"`
 	Rate       int                `json:"rate"`
 	State      replay.JobState    `json:"state"`
 	Reason     webhook.Reason     `json:"reason,omitempty"`
@@ -34,7 +35,7 @@ type jobDoc struct {
 // revision is j.Rev, and returns webhook.ErrConflict otherwise.
 func (s *Store) SaveJob(ctx context.Context, j replay.Job, lines ...audit.Line) error {
 	doc := encode(jobDoc{
-		j.Kind, j.Endpoint, millis(j.Since), millis(j.Until), j.EventTypes, j.Channels, j.Rate, j.State, j.Reason, j.Matched, j.Changed,
+		j.Kind, j.Endpoint, millis(j.Since), millis(j.Until), j.EventTypes, j.Channels, j.Filter, j.Rate, j.State, j.Reason, j.Matched, j.Changed,
 		j.After, millis(j.Reached), millis(j.PacedUntil), millis(j.CreatedAt), millis(j.UpdatedAt),
 	})
 	args := []any{string(j.Tenant), string(j.ID), j.State == replay.JobRunning, doc, millis(j.ExpiresAt()), j.Rev}
@@ -137,7 +138,7 @@ func scanJob(row scanner) (j replay.Job, err error) {
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return replay.Job{}, fmt.Errorf("document of job %s: %w", j.ID, err)
 	}
-	j.Kind, j.Endpoint, j.EventTypes, j.Channels, j.Rate = doc.Kind, doc.Endpoint, doc.EventTypes, doc.Channels, doc.Rate
+	j.Kind, j.Endpoint, j.EventTypes, j.Channels, j.Filter, j.Rate = doc.Kind, doc.Endpoint, doc.EventTypes, doc.Channels, doc.Filter, doc.Rate
 	j.State, j.Reason, j.Matched, j.Changed, j.After = doc.State, doc.Reason, doc.Matched, doc.Changed, doc.After
 	j.Since, j.Until, j.Reached, j.PacedUntil = instant(doc.Since), instant(doc.Until), instant(doc.Reached), instant(doc.PacedUntil)
 	j.CreatedAt, j.UpdatedAt = instant(doc.CreatedAt), instant(doc.UpdatedAt)

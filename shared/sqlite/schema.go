@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7}
+var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7, schema8}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -147,6 +147,16 @@ CREATE INDEX events_held ON events (deliver_at) WHERE held = 1;
 
 ALTER TABLE deliveries ADD COLUMN tags TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN expunged INTEGER NOT NULL DEFAULT 0;
+`
+
+// schema8 adds the catalogue of event types, and which targets' filters failed on an event.
+const schema8 = `
+CREATE TABLE event_types (
+	name TEXT PRIMARY KEY, description TEXT NOT NULL, schema BLOB, example BLOB, deprecated INTEGER NOT NULL,
+	created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+ALTER TABLE events ADD COLUMN undecided TEXT NOT NULL DEFAULT '';
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

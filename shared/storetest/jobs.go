@@ -152,7 +152,7 @@ func (s *bench) job() replay.Job {
 	now := s.clock.Now()
 	return replay.Job{
 		Tenant: s.tenant, ID: replay.JobID(replay.JobIDPrefix + s.ids.ULID(now)), Kind: replay.Replay, Endpoint: "ep",
-		Since: now.Add(-24 * time.Hour).Add(3 * time.Millisecond), Until: now, EventTypes: []webhook.Pattern{"invoice.*", "a"}, Channels: []webhook.Channel{"eu", "b"},
+		Since: now.Add(-24 * time.Hour).Add(3 * time.Millisecond), Until: now, EventTypes: []webhook.Pattern{"invoice.*", "a"}, Channels: []webhook.Channel{"eu", "b"}, Filter: `data.n == "ü"`,
 		Rate: 17, State: replay.JobRunning, CreatedAt: now.Add(-time.Hour), UpdatedAt: now,
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
@@ -39,6 +40,7 @@ type StoreUnderTest interface {
 	keyring.Store
 	audit.Store
 	replay.WorkStore
+	catalogue.Store
 	replay.EventStore
 }
 
@@ -49,7 +51,7 @@ type OpenStore func(t *testing.T, now func() time.Time) StoreUnderTest
 
 // Store runs the rules for stores.
 func Store(t *testing.T, open OpenStore) {
-	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, scheduleRules, turnRules, keyRules, auditRules, jobRules) {
+	for _, r := range slices.Concat(tenantRules, endpointRules, claimRules, eventRules, deliveryRules, listRules, heldRules, scheduleRules, turnRules, keyRules, auditRules, jobRules, typeRules) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
@@ -116,7 +118,7 @@ func (s *bench) event(age time.Duration, targets ...webhook.EndpointID) webhook.
 	return webhook.Event{
 		Tenant: s.tenant, Ref: ref, ID: id.EventID(ref), Type: "invoice.paid", Channels: []webhook.Channel{"eu", "b-2"},
 		Tags: []webhook.Tag{"vip", "batch_7"}, Trace: webhook.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "rojo=00f067aa0ba902b7,congo=a b"}, Timestamp: at.Add(-1234 * time.Millisecond),
-		Body: []byte(`{"type":"invoice.paid"}`), Targets: targets, AcceptedAt: at.Add(7 * time.Millisecond),
+		Body: []byte(`{"type":"invoice.paid"}`), Targets: targets, Undecided: targets[:len(targets)/2], AcceptedAt: at.Add(7 * time.Millisecond),
 		ExpiresAt: at.Truncate(time.Second).Add(retention),
 	}
 }
@@ -137,7 +139,7 @@ func (s *bench) endpoint(name webhook.EndpointID) webhook.Endpoint {
 		Tenant: s.tenant, ID: name, URL: "https://example.com/hooks?a=1&b=<2>", Description: "Größe \"M\"",
 		EventTypes: []webhook.Pattern{"invoice.*", "user.created"}, State: webhook.EndpointEnabled, Scheme: webhook.SchemeHMAC,
 		Headers:  webhook.SealedHeaders{Names: []string{"Authorization", "X-Api_Key.1|~"}, Sealed: []byte("\x01\xffsealed\x00")},
-		Channels: []webhook.Channel{"eu", "project_1"}, Tags: []webhook.Tag{"beta"}, Metadata: map[string]string{"owner": "Zoë, \"QA\"", "empty": ""},
+		Channels: []webhook.Channel{"eu", "project_1"}, Filter: "data.total > 1.0\n && type != \"ü\"", Tags: []webhook.Tag{"beta"}, Metadata: map[string]string{"owner": "Zoë, \"QA\"", "empty": ""},
 		Terms: webhook.Terms{
 			Timeout: 7 * time.Second, Schedule: []time.Duration{0, 5 * time.Second, 10 * time.Hour},
 			Rate: webhook.Rate{Count: 10, Window: time.Minute}, Concurrency: 3,

@@ -28,6 +28,8 @@ const (
 	ReasonAddressBlocked Reason = "address_blocked"
 	ReasonBadURL         Reason = "bad_url"
 	ReasonBadSecret      Reason = "bad_secret"
+	// ReasonFilterFailed: nothing was sent, for the endpoint's filter failed on the event.
+	ReasonFilterFailed Reason = "filter_failed"
 )
 
 // Reasons a delivery ends or an endpoint is disabled, besides the above.
@@ -48,6 +50,9 @@ const (
 	ReasonEventCancelled Reason = "event_cancelled"
 	// ReasonExpunged: the event's payload was removed for good.
 	ReasonExpunged Reason = "expunged"
+	// ReasonFiltered: the endpoint's filter, which had failed on the event, is one now
+	// that does not let it through.
+	ReasonFiltered Reason = "filtered"
 )
 
 // Trigger says what made an attempt happen.

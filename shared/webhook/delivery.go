@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -172,6 +173,15 @@ func NewDelivery(e Event, target EndpointID) Delivery {
 		d = d.Cancel(reason, at)
 	}
 	return d
+}
+
+// Undecided reports whether it is still to be told if the endpoint wants the event
+// at all: its filter failed when it was last asked. It is asked again before each attempt.
+func (d Delivery) Undecided(e Event) bool {
+	if n := len(d.Attempts); n > 0 {
+		return d.Attempts[n-1].Reason == ReasonFilterFailed
+	}
+	return slices.Contains(e.Undecided, d.Endpoint)
 }
 
 // Pending reports whether the delivery still goes on by itself.

@@ -45,7 +45,10 @@ type Endpoint struct {
 	EventTypes []Pattern
 	// Channels: only events with one of them match; empty means all events.
 	Channels []Channel
-	State    EndpointState
+	// Filter is an expression over the event that has to be true (package filter);
+	// empty matches all.
+	Filter string
+	State  EndpointState
 	// DisabledReason says why State is disabled: ReasonManual or the reason
 	// code of the answer that disabled it.
 	DisabledReason Reason
@@ -67,7 +70,11 @@ type Endpoint struct {
 	Health Health
 }
 
-// Wants reports whether an event of type t, labelled with channels, goes to the endpoint.
+// MaxFilterLength bounds a filter, in bytes.
+const MaxFilterLength = 2 << 10
+
+// Wants reports whether an event of type t, labelled with channels, goes to the
+// endpoint unless its filter says otherwise.
 func (e Endpoint) Wants(t EventType, channels []Channel) bool {
 	if e.State != EndpointEnabled && e.State != EndpointPaused {
 		return false

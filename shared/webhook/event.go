@@ -35,7 +35,10 @@ type Event struct {
 	// Body is what is posted to every endpoint: built once, identical on each attempt.
 	Body []byte
 	// Targets are the endpoints that matched when the event was accepted.
-	Targets    []EndpointID
+	Targets []EndpointID
+	// Undecided are those of the targets whose filter failed on the event; see
+	// Delivery.Undecided.
+	Undecided  []EndpointID
 	AcceptedAt time.Time
 	ExpiresAt  time.Time
 	// DeliverAt is when the first attempts are due; zero stands for at once.

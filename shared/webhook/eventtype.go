@@ -3,6 +3,7 @@ package webhook
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // EventType is a dotted name, such as "invoice.paid": segments of letters,
@@ -91,3 +92,39 @@ func isSegment(s string) bool {
 	}
 	return true
 }
+
+// TypeEntry is an event type with what the catalogue says of it.
+type TypeEntry struct {
+	Name        EventType
+	Description string
+	// Schema is a JSON Schema (draft 2020-12) of an event's data; nil when there is none.
+	Schema []byte
+	// Example is an event's data; nil when there is none.
+	Example []byte
+	// Deprecated types are still taken; whoever subscribes should look for another.
+	Deprecated bool
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// Group is what the names of related types begin with: the part before the first dot.
+func (t TypeEntry) Group() string {
+	group, _, _ := strings.Cut(string(t.Name), ".")
+	return group
+}
+
+// Enforcement says what events have to be to be accepted.
+type Enforcement string
+
+// Enforcements.
+const (
+	// EnforceNothing: any type and any data.
+	EnforceNothing Enforcement = "off"
+	// EnforceKnown: only types that are in the catalogue.
+	EnforceKnown Enforcement = "known"
+	// EnforceSchema: also, data that matches the type's schema where it has one.
+	EnforceSchema Enforcement = "schema"
+)
+
+// Enforcements lists every enforcement.
+var Enforcements = []Enforcement{EnforceNothing, EnforceKnown, EnforceSchema}

@@ -22,6 +22,7 @@ var advice = map[webhook.Reason]string{
 	webhook.ReasonTLSChain:       "the certificate's chain does not lead to a known root; send the intermediate certificates too",
 	webhook.ReasonTLS:            "TLS failed; the receiver must speak TLS 1.2 or later",
 	webhook.ReasonAddressBlocked: "the name leads to an address that is not public; use a public one, or ask the operator to allow it",
+	webhook.ReasonFilterFailed:   "correct the endpoint's filter (relay endpoints test-filter tries one); it is asked again before each attempt",
 	webhook.ReasonBadURL:         "correct the endpoint's URL",
 	webhook.ReasonBadSecret:      "the secret cannot be used; rotate it: relay endpoints rotate --overlap 0s",
 }

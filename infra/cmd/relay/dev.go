@@ -19,8 +19,10 @@ import (
 	"webhookrelay/shared/api"
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dispatch"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/history"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
@@ -58,6 +60,7 @@ type devCommand struct {
 	TenantRate    string   `default:"off" env:"RELAY_TENANT_RATE" help:"Events that a tenant may post in a second, and at once, such as 50/100."`
 	KeyRate       string   `default:"off" env:"RELAY_KEY_RATE" help:"Other requests that a key may make in a second, and at once, such as 50/200."`
 	Embedders     []string `name:"portal-embedder" env:"RELAY_PORTAL_EMBEDDERS" placeholder:"ORIGIN" help:"Origins, such as http://localhost:3000, whose pages may show the portal in a frame."`
+	EventTypes    string   `default:"off" env:"RELAY_EVENT_TYPES" help:"What events have to be: off, known (of a type in the catalogue) or schema (and as its schema says)."`
 	LogLevel      string   `default:"info" env:"RELAY_LOG_LEVEL" help:"Lowest level logged, as JSON on stderr: debug, info, warn or error."`
 }
 
@@ -160,12 +163,14 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 	mux.Handle("/demo/", demo)
 	handler := api.Handler(
 		api.Config{Auth: callers, IDs: ids, Now: time.Now, Log: log, KeyRate: throttle.New(set.keyRate, time.Now)},
-		api.Accept{Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now)},
+		api.Accept{
+			Ingester: ingester, Rate: throttle.New(set.tenantRate, time.Now), Types: catalogue.NewEnforcer(set.types, store, time.Now),
+		},
 		api.Manage{
-			Registry: endpoints, Ingester: ingester, History: past, Trail: trail,
+			Registry: endpoints, Ingester: ingester, History: past, Trail: trail, Types: catalogue.Catalogue{Store: store, IDs: ids, Now: time.Now},
 			Replayer:   replay.Replayer{Deliveries: past, Rows: store, Queue: queue, DeadLetters: queue, Trail: trail, Now: time.Now},
 			Withdrawer: replay.Withdrawer{Events: past, Store: store, Trail: trail, Now: time.Now},
-			Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Now: time.Now},
+			Jobs:       replay.Jobs{Store: store, Past: store, Endpoints: store, IDs: ids, Matcher: filter.NewMatcher(), Now: time.Now},
 			Keyring: keyring.New(keyring.Config{
 				Store: store, Tenants: store, Auth: callers, Sealer: sealer, Admin: admin, Trail: trail,
 			}),
@@ -186,7 +191,7 @@ func newRelay(c devCommand, set settings, store *sqlite.Store, sealer *seal.Seal
 			Store: store, Queue: queue, Breaker: set.breaker, Lifetime: set.lifetime, Interval: releaseInterval, PutOff: putOff, Rate: releaseRate,
 			Now: time.Now, Log: log,
 		},
-		worker: replay.Worker{Store: store, Interval: releaseInterval, Now: time.Now, Log: log},
+		worker: replay.Worker{Store: store, Interval: releaseInterval, Matcher: filter.NewMatcher(), Now: time.Now, Log: log},
 	}
 }
 

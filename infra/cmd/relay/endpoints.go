@@ -17,6 +17,8 @@ type endpointsCommand struct {
 	Delete endpointsDelete `cmd:"" help:"Remove an endpoint; deliveries under way are cancelled."`
 	Secret endpointsSecret `cmd:"" help:"Print what its receiver verifies with."`
 	Rotate endpointsRotate `cmd:"" help:"Replace its secret, and print the new one."`
+
+	TestFilter endpointsTestFilter `cmd:"" help:"Say whether a filter lets an example through, and why."`
 }
 
 type endpointsList struct{ listFlags }
@@ -62,6 +64,7 @@ func (s *session) endpointLines(e client.Endpoint) []string {
 		"url          " + cell(e.URL),
 		"description  " + cell(e.Description),
 		"event types  " + cell(typesOf(e)),
+		"filter       " + cell(e.Filter),
 		"headers      " + cell(strings.Join(names, ", ")),
 		"signature    " + cell(e.Signature),
 		"state        " + state,
@@ -75,6 +78,7 @@ type endpointsCreate struct {
 	URL         string   `arg:"" name:"url" help:"Where events are posted."`
 	ID          string   `name:"id" placeholder:"ID" help:"Your own id for it."`
 	Types       []string `placeholder:"PATTERN,…" help:"Event types, such as order.*; all when left out."`
+	Filter      string   `placeholder:"CEL" help:"Only events for which this is true, such as 'data.total > 100'."`
 	Description string   `placeholder:"TEXT" help:"What it is for."`
 	HeadersFile string   `placeholder:"FILE" help:"File of 'Name: value' lines that are sent with every delivery; - for standard input."`
 	Signature   string   `placeholder:"SCHEME" help:"v1 (HMAC-SHA256, the default) or v1a (ed25519)."`
@@ -96,7 +100,7 @@ func (c endpointsCreate) Run(s *session) error {
 		return err
 	}
 	endpoint, err := relay.CreateEndpoint(s.ctx, tenant, client.NewEndpoint{
-		ID: c.ID, URL: c.URL, Description: c.Description, EventTypes: c.Types, Headers: headers, Signature: c.Signature, Secret: secret,
+		ID: c.ID, URL: c.URL, Description: c.Description, EventTypes: c.Types, Filter: c.Filter, Headers: headers, Signature: c.Signature, Secret: secret,
 	})
 	if err != nil {
 		return err
@@ -163,6 +167,7 @@ type endpointsUpdate struct {
 	NewURL      *string  `name:"new-url" placeholder:"URL" help:"Where events are posted from now on."`
 	Types       []string `xor:"types" placeholder:"PATTERN,…" help:"Event types instead of those it has."`
 	AllTypes    bool     `xor:"types" help:"Subscribe to all event types."`
+	Filter      *string  `placeholder:"CEL" help:"Only events for which this is true; '' for all."`
 	Description *string  `placeholder:"TEXT" help:"What it is for."`
 	HeadersFile string   `xor:"headers" placeholder:"FILE" help:"Headers instead of those it has; - for standard input."`
 	NoHeaders   bool     `xor:"headers" help:"Remove its headers."`
@@ -188,7 +193,7 @@ func (c endpointsUpdate) Run(s *session) error {
 }
 
 func (c endpointsUpdate) change(s *session) (client.EndpointChange, error) {
-	change := client.EndpointChange{URL: c.NewURL, Description: c.Description}
+	change := client.EndpointChange{URL: c.NewURL, Description: c.Description, Filter: c.Filter}
 	switch {
 	case c.AllTypes:
 		change.EventTypes = &[]string{}

@@ -44,7 +44,6 @@ func overview(w io.Writer, app *kong.Application) error {
 		}
 	}
 	lines = append(lines,
-		"relay send order.placed '{\"total\":\"19.90\"}' --wait",
 		"relay help COMMAND says more. Which relay: --url, RELAY_URL or relay context.")
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(w, line); err != nil {

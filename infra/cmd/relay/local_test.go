@@ -259,7 +259,7 @@ func TestCompletion(t *testing.T) {
 	env := map[string]string{"RELAY_CONFIG": inFile(t, "contexts: {prod: {url: 'https://a.example'}, dev: {url: 'https://b.example'}}")}
 	for line, want := range map[string]string{
 		"dl":                                 "dlq",
-		"endpoints ":                         "create delete get list rotate secret update",
+		"endpoints ":                         "create delete get list rotate secret test-filter update",
 		"endpoints create --sec":             "--secret-file",
 		"deliveries --status de":             "dead delivered",
 		"events --context ":                  "dev prod",

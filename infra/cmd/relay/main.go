@@ -19,7 +19,7 @@ type commands struct {
 	Simulate simulateCommand `cmd:"" group:"Try" help:"Show what an outage of an endpoint does to a deployment."`
 	Capacity capacityCommand `cmd:"" group:"Try" help:"Say what a rate of events needs of AWS, and costs."`
 
-	Send sendCommand `cmd:"" group:"Send" help:"Post an event; with --wait, see what became of it."`
+	Send sendCommand `cmd:"" group:"Send" help:"Post an event: relay send order.placed '{}' --wait"`
 
 	Events     eventsCommand     `cmd:"" group:"Look" help:"List events; show one with its payload and deliveries."`
 	Deliveries deliveriesCommand `cmd:"" group:"Look" help:"List or follow deliveries; show or retry one."`
@@ -28,6 +28,7 @@ type commands struct {
 
 	Endpoints endpointsCommand `cmd:"" group:"Manage" help:"List, create, change and delete endpoints; their secrets."`
 	Tenants   tenantsCommand   `cmd:"" group:"Manage" help:"List and create tenants; issue portal links."`
+	Types     typesCommand     `cmd:"" group:"Manage" help:"List, describe and import event types."`
 	Keys      keysCommand      `cmd:"" group:"Manage" help:"List, make and revoke API keys."`
 	Key       keyCommand       `cmd:"" group:"Manage" help:"Make an admin key and the digest for a deployment."`
 

@@ -477,3 +477,69 @@ func TestListsSayThatThereAreMore(t *testing.T) {
 		}
 	}
 }
+
+func TestEventTypesAreDescribedAndImported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := t.TempDir()
+	writeFile(t, dir+"/schema.json", `{"type":"object","required":["id"]}`)
+	writeFile(t, dir+"/example.json", `{"id":"inv_1"}`)
+	writeFile(t, dir+"/bad.json", `{}`)
+	put := []string{"types", "put", "invoice.paid", "--description", "Paid.\nIn full.", "--schema-file", dir + "/schema.json"}
+	says(t, w.ok(append(put, "--example-file", dir+"/example.json")...), "invoice.paid", `"required": [`, `"id": "inv_1"`)
+	bad := w.relay(nil, append(put, "--example-file", dir+"/bad.json")...)
+	if bad.code != exitFailed {
+		t.Errorf("%+v", bad)
+	}
+	says(t, bad.err, "example", "missing property 'id'")
+
+	writeFile(t, dir+"/openapi.yaml", `
+openapi: 3.1.0
+info: {title: Shop, version: "1"}
+webhooks:
+  invoice.lost:
+    post:
+      summary: Lost.
+      deprecated: true
+      requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Invoice'}}}}
+      responses: {200: {description: ok}}
+  not-a-type: {post: {responses: {200: {description: ok}}}}
+components: {schemas: {Invoice: {type: object}}}
+`)
+	for _, flags := range [][]string{{"--dry-run"}, nil} {
+		done := w.relay(nil, append([]string{"types", "import", dir + "/openapi.yaml"}, flags...)...)
+		says(t, done.out, "invoice.lost\tcreated", "not-a-type\trefused")
+		if done.code != exitSome {
+			t.Errorf("%+v", done)
+		}
+	}
+	if listed := w.objects("types", "--prefix", "invoice"); len(listed) != 2 || listed[0]["name"] != "invoice.lost" || listed[0]["deprecated"] != true {
+		t.Errorf("%v", listed)
+	}
+	says(t, w.ok("types"), "invoice.lost\tdeprecated", "invoice.paid\tcurrent", "Paid.")
+	w.ok("types", "delete", "invoice.lost", "--yes")
+	if gone := w.relay(nil, "types", "get", "invoice.lost"); gone.code != exitNotFound {
+		t.Errorf("%+v", gone)
+	}
+}
+
+func TestAnEndpointIsFilteredAndItsFilterTried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bad := w.relay(nil, "endpoints", "create", "http://127.0.0.1:9/", "--filter", "data.total >")
+	if bad.code != exitFailed {
+		t.Errorf("%+v", bad)
+	}
+	says(t, bad.err, "filter does not compile", "line 1, column 13")
+	says(t, w.ok("endpoints", "create", "http://127.0.0.1:9/", "--id", "big", "--filter", "data.total > 100"), "filter       data.total > 100")
+	says(t, w.ok("endpoints", "update", "big", "--filter", ""), "filter       \n")
+
+	const expression = `type == "order.placed" && data.total > 100`
+	says(t, w.ok("endpoints", "test-filter", expression, "order.placed", `{"total":250}`), "matches", "data.total > 100  is true", "data.total  is 250")
+	says(t, w.ok("endpoints", "test-filter", expression, "order.placed", `{"total":50}`), "does not match", "data.total > 100  is false", "data.total  is 50")
+	failed := w.relay(nil, "endpoints", "test-filter", expression, "order.placed", `{}`)
+	if failed.code != exitProblem {
+		t.Errorf("%+v", failed)
+	}
+	says(t, failed.out, "FAIL: no such key: total (line 1, column ")
+}

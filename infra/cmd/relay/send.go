@@ -28,7 +28,7 @@ type sendCommand struct {
 
 // Run posts an event. With --wait it ends by 6 unless all deliveries arrived.
 func (c sendCommand) Run(s *session) error {
-	data, err := c.data(s)
+	data, err := s.jsonOf(c.Data)
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,10 @@ func acceptedLine(a client.Accepted, tenant string) string {
 	return fmt.Sprintf("Accepted for %d endpoints%s.", a.Deliveries, when)
 }
 
-func (c sendCommand) data(s *session) (json.RawMessage, error) {
-	raw := []byte(c.Data)
-	if path, ok := strings.CutPrefix(c.Data, "@"); ok || c.Data == "-" {
+// jsonOf reads an argument that is JSON, @FILE, or - for standard input.
+func (s *session) jsonOf(argument string) (json.RawMessage, error) {
+	raw := []byte(argument)
+	if path, ok := strings.CutPrefix(argument, "@"); ok || argument == "-" {
 		if !ok {
 			path = "-"
 		}
@@ -78,7 +79,7 @@ func (c sendCommand) data(s *session) (json.RawMessage, error) {
 	}
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return nil, usage("the data is not JSON: %w. Quote it for the shell: relay send %s '{\"total\":\"19.90\"}'", err, c.Type)
+		return nil, usage("the data is not JSON: %w. Quote it for the shell: '{\"total\":\"19.90\"}'", err)
 	}
 	return raw, nil
 }

@@ -13,6 +13,7 @@ import (
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/safedial"
 	"webhookrelay/shared/throttle"
+	"webhookrelay/shared/webhook"
 )
 
 // flagNames says by which flag a variable is given here.
@@ -27,6 +28,7 @@ var flagNames = map[string]string{
 	"RELAY_RETENTION_DAYS":   "--retention-days",
 	"RELAY_TENANT_RATE":      "--tenant-rate",
 	"RELAY_KEY_RATE":         "--key-rate",
+	"RELAY_EVENT_TYPES":      "--event-types",
 	"RELAY_LOG_LEVEL":        "--log-level",
 	"RELAY_PORTAL_EMBEDDERS": "--portal-embedder",
 }
@@ -46,6 +48,7 @@ type settings struct {
 	retention time.Duration
 	// tenantRate and keyRate bound requests.
 	tenantRate, keyRate throttle.Rate
+	types               webhook.Enforcement
 	// embedders are the origins that may frame the portal.
 	embedders []string
 	level     slog.Level
@@ -64,11 +67,13 @@ func (c devCommand) settings() (settings, error) {
 		"RELAY_TENANT_RATE":      c.TenantRate,
 		"RELAY_KEY_RATE":         c.KeyRate,
 		"RELAY_PORTAL_EMBEDDERS": strings.Join(c.Embedders, ","),
+		"RELAY_EVENT_TYPES":      c.EventTypes,
 	})
 	set := settings{schedule: s.Schedule(), breaker: s.Breaker(), outbound: s.Outbound(), retention: s.Retention()}
 	set.embedders = s.Embedders()
 	set.lifetime = s.Lifetime(set.schedule)
 	set.tenantRate, set.keyRate = s.TenantRate(), s.KeyRate()
+	set.types = s.EventTypes()
 	set.breaker.Rand, set.breaker.DisableAfter = rand.Float64, s.DisableAfter()
 	// Only the default allows plain http to public addresses.
 	set.outbound.PlainHTTP = len(c.AllowCIDR) == 0
