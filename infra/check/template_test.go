@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -262,15 +263,29 @@ func TestTheEventSourceMappingReportsEachMessage(t *testing.T) {
 	}
 }
 
+// role is one whose first policy every stack has; others may depend on parameters.
 type role struct {
-	Policies []struct {
-		PolicyDocument struct {
-			Statement []struct {
-				Action    []string                        `yaml:"Action"`
-				Condition map[string]map[string]yaml.Node `yaml:"Condition"`
-			} `yaml:"Statement"`
-		} `yaml:"PolicyDocument"`
-	} `yaml:"Policies"`
+	Policies []yaml.Node `yaml:"Policies"`
+}
+
+type policy struct {
+	PolicyDocument struct {
+		Statement []struct {
+			Action    []string                        `yaml:"Action"`
+			Condition map[string]map[string]yaml.Node `yaml:"Condition"`
+		} `yaml:"Statement"`
+	} `yaml:"PolicyDocument"`
+}
+
+// values returns all scalars in a node.
+func values(node yaml.Node) (all []string) {
+	if node.Value != "" {
+		all = append(all, node.Value)
+	}
+	for _, child := range node.Content {
+		all = append(all, values(*child)...)
+	}
+	return all
 }
 
 // Nobody else may use the key, and those who may only for what the code seals.
@@ -284,8 +299,17 @@ func TestRolesMayUseTheSecretsKeyAsTheirFunctionsDo(t *testing.T) {
 	} {
 		var r role
 		tmpl.properties(t, name, &r)
+		var first policy
+		if err := r.Policies[0].Decode(&first); err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range r.Policies[1:] {
+			if strings.Contains(fmt.Sprint(values(other)), "kms:") {
+				t.Errorf("%s may use keys by a second policy", name)
+			}
+		}
 		var got []string
-		for _, statement := range r.Policies[0].PolicyDocument.Statement {
+		for _, statement := range first.PolicyDocument.Statement {
 			if !strings.HasPrefix(statement.Action[0], "kms:") {
 				continue
 			}

@@ -20,6 +20,7 @@ var spare = []permissions.Spare{
 	{Function: sourceFunction, Action: "sqs:DeleteMessage", Why: "the event source mapping deletes, with the function's role"},
 	{Function: sourceFunction, Action: "sqs:GetQueueAttributes", Why: "the event source mapping asks, with the function's role"},
 	{Function: sourceFunction, Action: "dynamodb:BatchWriteItem", Why: "several events of a tenant in one batch, which takes messages that come together"},
+	{Function: sourceFunction, Action: "dynamodb:UpdateItem", Why: "marks an event whose messages could not be sent, which takes a failing queue"},
 	{Function: ingestFunction, Action: "dynamodb:UpdateItem", Why: "marks an event whose messages could not be sent, which takes a failing queue"},
 	{Function: "SweeperFunction", Action: "dynamodb:Query", Resource: "Table", Why: "the daily walk, which a fresh stack makes before it is recorded"},
 	{Function: "ApiFunction", Action: "sqs:GetQueueAttributes", Resource: "DeliveryQueue", Why: "a redrive needs it of its caller (SQS Developer Guide)"},

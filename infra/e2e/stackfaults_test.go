@@ -253,3 +253,49 @@ func TestStackSetsAsideMessagesThatNameNoDelivery(t *testing.T) {
 func message(tenant, ref, endpoint string) string {
 	return fmt.Sprintf(`{"v":1,"tenant":%q,"event":%q,"endpoint":%q}`, tenant, ref, endpoint)
 }
+
+// A deployment of new versions of all functions, while events are posted and
+// delivered, loses nothing and turns nothing away for good.
+func TestStackLosesNothingWhenItIsUpdatedUnderTraffic(t *testing.T) {
+	s := newStack(t)
+	const refusals, withdrawals = 3, 3
+	s.hideFor(t, afterKill)
+	l := newLedger(t, s)
+	l.withdraw(t, withdrawals)
+	l.load(t, refused, refusals)
+
+	ended := make(chan struct{})
+	var posters sync.WaitGroup
+	posters.Go(func() {
+		for {
+			l.load(t, placed, 20)
+			select {
+			case <-ended:
+				l.load(t, placed, 20) // by the new versions alone
+				return
+			default:
+			}
+		}
+	})
+	l.awaitAccepted(t, 20)
+	began, accepted := time.Now(), l.countAccepted()
+	out, err := s.update(t, "MemorySize=320")
+	took, meanwhile := time.Since(began), l.countAccepted()-accepted
+	close(ended)
+	posters.Wait()
+	if err != nil {
+		t.Fatalf("the update failed: %v\n%s", err, out)
+	}
+	for _, function := range []string{ingestFunction, dispatcherFunction} {
+		if !s.runsWith(t, function, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=320") {
+			t.Errorf("%s: no process of a new version was started", function)
+		}
+	}
+	if meanwhile == 0 {
+		t.Error("nothing was accepted during the update")
+	}
+	result := l.account(t)
+	_, answers := l.answers()
+	t.Logf("updated in %.0f s; %d events accepted, %d of them meanwhile, turned away: %s. %s",
+		took.Seconds(), l.countAccepted(), meanwhile, answers, result)
+}

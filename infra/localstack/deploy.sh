@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the functions and deploys the root template into the running LocalStack, then prints the API's base URL.
-# RELAY_ADMIN_KEY is the admin key of the stack; without it one is made up. What tests need goes to .cache/localstack/stack.env.
+# RELAY_ADMIN_KEY is the admin key of the stack; without it one is made up. RELAY_PARAMETERS are more parameters, such as
+# "MemorySize=512". What tests need goes to .cache/localstack/stack.env.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -29,7 +30,7 @@ cd "$root"
 configured=$("$sam_bin/python" -c '
 import tomllib
 print(tomllib.load(open("samconfig.toml", "rb"))["localstack"]["deploy"]["parameters"]["parameter_overrides"])')
-overrides="$configured Architecture=$architecture AdminKeySha256=$key_sha256"
+overrides="$configured Architecture=$architecture AdminKeySha256=$key_sha256 ${RELAY_PARAMETERS:-}"
 
 "$sam_bin/sam" build --config-env localstack --parameter-overrides "$overrides"
 "$sam_bin/sam" deploy --config-env localstack --parameter-overrides "$overrides"

@@ -61,11 +61,7 @@ type statement struct {
 func roleGrants(properties yaml.Node) ([]Grant, error) {
 	var role struct {
 		ManagedPolicyArns []yaml.Node `yaml:"ManagedPolicyArns"`
-		Policies          []struct {
-			PolicyDocument struct {
-				Statement []statement `yaml:"Statement"`
-			} `yaml:"PolicyDocument"`
-		} `yaml:"Policies"`
+		Policies          []yaml.Node `yaml:"Policies"`
 	}
 	if err := properties.Decode(&role); err != nil {
 		return nil, err
@@ -74,7 +70,18 @@ func roleGrants(properties yaml.Node) ([]Grant, error) {
 		return nil, fmt.Errorf("managed policies allow what nobody lists")
 	}
 	var grants []Grant
-	for _, policy := range role.Policies {
+	for _, node := range role.Policies {
+		if node.Tag == "!If" {
+			continue // what Lambda itself needs where a parameter says so; no call of the function's
+		}
+		var policy struct {
+			PolicyDocument struct {
+				Statement []statement `yaml:"Statement"`
+			} `yaml:"PolicyDocument"`
+		}
+		if err := node.Decode(&policy); err != nil {
+			return nil, err
+		}
 		for _, s := range policy.PolicyDocument.Statement {
 			if s.Effect != "Allow" {
 				return nil, fmt.Errorf("a statement that does not allow: %s", s.Effect)
