@@ -9,8 +9,8 @@ type Price struct {
 	Page string
 }
 
-// PricesOf is the date that the prices below were last compared with what is
-// published, and PricesIn the region they are for. No free tier is taken off.
+// PricesOf is the date on which the prices below were noted down, and PricesIn
+// the region they are for. No free tier is taken off.
 const (
 	PricesOf = "2026-11-23"
 	PricesIn = "us-east-1"
