@@ -44,6 +44,7 @@ if [[ ${1:-} == aws ]]; then
 fi
 
 need "receivers in Python and JavaScript" infra/e2e/receivers/install.sh || true
+need "Chromium and axe-core" infra/e2e/browser/install.sh || true
 if need "LocalStack and SAM" infra/localstack/install.sh; then
   trap infra/localstack/stop.sh EXIT
   infra/localstack/start.sh

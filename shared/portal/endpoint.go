@@ -132,8 +132,8 @@ func (f *endpointForm) check() {
 	case f.All == "no" && len(lines(f.Types)) == 0:
 		f.add("types", "Choose at least one event type.")
 	}
-	if _, err := f.headers(); err != nil {
-		f.add("headers", err.Error())
+	if _, ok := f.headers(); !ok {
+		f.add("headers", "Write one header a line, as Name: value.")
 	}
 	for field, text := range map[string]string{"timeout": f.Timeout, "rate_count": f.RateCount, "rate_seconds": f.RateSeconds} {
 		if n, err := strconv.Atoi(text); text != "" && (err != nil || n < 1) {
@@ -155,20 +155,20 @@ func (f endpointForm) patterns() []string {
 	return lines(f.Types)
 }
 
-// headers reads "Name: value" lines; nil when there are none.
-func (f endpointForm) headers() (map[string]string, error) {
-	var headers map[string]string
+// headers reads "Name: value" lines, nil when there are none, and returns false
+// for a line of another form.
+func (f endpointForm) headers() (headers map[string]string, ok bool) {
 	for _, line := range lines(f.Headers) {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
-			return nil, errors.New("Write one header a line, as Name: value.") //nolint:staticcheck // it is shown as a sentence
+			return nil, false
 		}
 		if headers == nil {
 			headers = make(map[string]string)
 		}
 		headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
-	return headers, nil
+	return headers, true
 }
 
 // number reads a field that was checked; nil when it is empty.

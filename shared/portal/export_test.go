@@ -13,3 +13,11 @@ func Routes() (all []Route) {
 	}
 	return all
 }
+
+// Snippets are the keys of the languages.
+func Snippets() (keys []string) {
+	for _, s := range snippets {
+		keys = append(keys, s.Key)
+	}
+	return keys
+}

@@ -89,7 +89,7 @@ func recoverEndpoint(v *visit) error {
 		return err
 	}
 	if begun.Count != nil {
-		f.Count, f.At = begun.Count, job.Until.Format(time.RFC3339)
+		f.Count, f.At = begun.Count, job.Until.Format(time.RFC3339Nano)
 		return v.showRecover(http.StatusOK, f)
 	}
 	v.redirect(v.below("jobs", begun.Job.ID) + "?of=" + strconv.Itoa(max(0, atoi(value("of")))))
@@ -126,8 +126,8 @@ func (f recoverForm) job(now time.Time) (client.NewJob, error) {
 	if err != nil || back <= 0 || back > 31*24*time.Hour {
 		return job, &client.Problem{Status: http.StatusBadRequest, Detail: "Choose since when."}
 	}
-	until := now.UTC().Truncate(time.Second)
-	if at, err := time.Parse(time.RFC3339, f.At); err == nil {
+	until := now.UTC().Truncate(time.Millisecond)
+	if at, err := time.Parse(time.RFC3339Nano, f.At); err == nil {
 		until = at
 	}
 	job.Since, job.Until = until.Add(-back), &until

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -100,13 +101,23 @@ func (w *world) browser() *browser {
 
 func (b *browser) do(method, path string, form url.Values) reply {
 	b.w.t.Helper()
+	return b.send("", method, path, form)
+}
+
+// at is do behind a gateway, which puts its stage before the path.
+func (b *browser) at(stage, method, path string) reply {
+	b.w.t.Helper()
+	return b.send(stage, method, path, nil)
+}
+
+func (b *browser) send(stage, method, path string, form url.Values) reply {
+	b.w.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
+	r.RequestURI = stage + r.RequestURI
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	for name, values := range b.as {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, b.as)
 	if b.cookie != nil {
 		r.AddCookie(b.cookie)
 	}

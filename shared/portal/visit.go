@@ -62,9 +62,9 @@ func (v *visit) done(what string, parts ...string) error {
 
 // below returns where a page of the visit's tenant lies, below Path.
 func (v *visit) below(parts ...string) string {
-	path := "/t/" + url.PathEscape(v.tenant)
+	path := []string{"", "t", url.PathEscape(v.tenant)}
 	for _, part := range parts {
-		path += "/" + url.PathEscape(part)
+		path = append(path, url.PathEscape(part))
 	}
-	return path
+	return strings.Join(path, "/")
 }
