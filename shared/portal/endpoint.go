@@ -306,7 +306,7 @@ func setState(v *visit) error {
 }
 
 func askDelete(v *visit) error {
-	shown, err := v.endpointRow()
+	shown, _, err := v.endpointRow()
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ type health struct {
 	Urgency int
 }
 
+// notCounted stands for a health that nothing is known of.
+var notCounted = health{Word: "Not counted", Mark: "–", Tone: "cancelled", Why: "The counts could not be had just now."}
+
 // degradedBelow is the part of deliveries that must arrive for an endpoint to
 // count as healthy.
 const degradedBelow = .95

@@ -42,12 +42,17 @@ func overview(v *visit) error {
 	}
 	for i, e := range endpoints {
 		shown.Rows[i] = row{Endpoint: e, Name: nameOf(e), Health: healthOf(e, tallies[e.ID]), Tally: tallies[e.ID]}
+		if shown.Troubled != "" && shown.Rows[i].Health.Urgency == 0 {
+			shown.Rows[i].Health = notCounted
+		}
 	}
 	v.lookInto(shown.Rows)
 	shown.Urgent = byUrgency(shown.Rows)
-	shown.Verdict = verdict(shown.Rows, day.Total)
-	if shown.Chart, err = v.chart(client.DeliveryFilter{}); err != nil && shown.Troubled == "" {
-		return err
+	if shown.Troubled == "" {
+		shown.Verdict = verdict(shown.Rows, day.Total)
+		if shown.Chart, err = v.chart(client.DeliveryFilter{}, day); err != nil {
+			return err
+		}
 	}
 	return v.show("overview", page{Title: "Overview", Nav: "overview", Alert: len(shown.Urgent) > 0, Data: shown})
 }
@@ -88,10 +93,14 @@ func inParallel[T any](ctx context.Context, items []T, f func(context.Context, T
 	wait.Wait()
 }
 
-// chart draws what the filter lets through, over the range in the address.
-func (v *visit) chart(filter client.DeliveryFilter) (chart, error) {
+// chart draws what the filter lets through, over the range in the address. Day
+// are the statistics of the last 24 hours, which need not be had again.
+func (v *visit) chart(filter client.DeliveryFilter, day client.Stats) (chart, error) {
 	r, now := rangeOf(v), v.Now()
 	filter.Since, filter.Until = r.window(now)
+	if day.Since.Equal(filter.Since) && day.Until.Equal(filter.Until) {
+		return newChart(r, day, now), nil
+	}
 	stats, err := v.relay.GetStats(v.r.Context(), v.tenant, filter)
 	if err != nil {
 		return chart{}, err
@@ -107,12 +116,12 @@ type endpointPage struct {
 }
 
 func showEndpoint(v *visit) error {
-	shown, err := v.endpointRow()
+	shown, day, err := v.endpointRow()
 	if err != nil {
 		return err
 	}
 	filter := client.DeliveryFilter{Endpoint: shown.ID}
-	if shown.Chart, err = v.chart(filter); err != nil {
+	if shown.Chart, err = v.chart(filter, day); err != nil {
 		return err
 	}
 	found, err := v.relay.ListDeliveries(v.r.Context(), v.tenant, filter, client.PageOptions{Limit: recent})
@@ -134,14 +143,15 @@ func showEndpoint(v *visit) error {
 }
 
 // endpointRow reads the endpoint in the path, with its last 24 hours.
-func (v *visit) endpointRow() (endpointPage, error) {
+func (v *visit) endpointRow() (endpointPage, client.Stats, error) {
 	e, err := v.relay.GetEndpoint(v.r.Context(), v.tenant, v.r.PathValue("endpoint"))
 	if err != nil {
-		return endpointPage{}, err
+		return endpointPage{}, client.Stats{}, err
 	}
 	day, err := v.relay.GetStats(v.r.Context(), v.tenant, client.DeliveryFilter{Endpoint: e.ID})
 	if err != nil {
-		return endpointPage{}, err
+		return endpointPage{}, client.Stats{}, err
 	}
-	return endpointPage{row: row{Endpoint: e, Name: nameOf(e), Health: healthOf(e, day.Total), Tally: day.Total}}, nil
+	shown := row{Endpoint: e, Name: nameOf(e), Health: healthOf(e, day.Total), Tally: day.Total}
+	return endpointPage{row: shown}, day, nil
 }

@@ -229,3 +229,33 @@ func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
 	b.as = http.Header{"Origin": {"http://example.com"}} // httptest's own host
 	b.leads(b.post(acme.at("/t/{tenant}/endpoints/{endpoint}/state"), "state", "paused"), ".*done=paused")
 }
+
+// The counts of a day are read once, for the endpoints and the chart.
+func TestTheOverviewCountsADayOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme := w.party("acme")
+	b := w.receiver("acme")
+	for query, want := range map[string]int{"": 1, "?range=7d": 2} {
+		w.asked.Store(0)
+		b.page(acme.at("/t/{tenant}") + query)
+		if got := int(w.asked.Load()); got != want {
+			t.Errorf("%q: statistics are asked for %d times, want %d", query, got, want)
+		}
+	}
+}
+
+// A store that is down for the counts takes nothing else away.
+func TestTheOverviewIsThereWithoutItsCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acme := w.party("acme")
+	b := w.receiver("acme")
+	w.uncounted.Store(true)
+	page := b.page(acme.at("/t/{tenant}"))
+	w.shows(page, "The counts could not be had just now", "acme-1.example", "Add an endpoint", "Not counted")
+	if strings.Contains(page, "All is quiet") || strings.Contains(page, "No traffic") {
+		t.Error("it says what it cannot know")
+	}
+	w.shows(w.operator().page("/portal/operator"), "The counts could not be had just now", ">acme</a>")
+}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,22 @@ type world struct {
 	relay   *client.Client
 	// now is the portal's clock, which the test moves.
 	now time.Time
+	// asked counts requests for statistics, and uncounted fails them.
+	asked     atomic.Int32
+	uncounted atomic.Bool
+}
+
+// counted counts and fails requests for statistics.
+func (w *world) counted(relay http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/stats") {
+			if w.asked.Add(1); w.uncounted.Load() {
+				http.Error(rw, "down", http.StatusInternalServerError)
+				return
+			}
+		}
+		relay.ServeHTTP(rw, r)
+	})
 }
 
 func newWorld(t testing.TB, embedders ...string) *world {
@@ -69,7 +86,7 @@ func newWorld(t testing.TB, embedders ...string) *world {
 		}),
 	})
 	w.handler = portal.New(portal.Config{
-		API: relay, Now: func() time.Time { return w.now }, Log: log, Embedders: embedders, OperatorTenant: "operator",
+		API: w.counted(relay), Now: func() time.Time { return w.now }, Log: log, Embedders: embedders, OperatorTenant: "operator",
 	}).Beside(relay)
 	server := httptest.NewServer(relay)
 	t.Cleanup(server.Close)
