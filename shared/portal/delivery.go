@@ -44,7 +44,9 @@ type deliveryPage struct {
 	// Payload is what is posted, laid out for reading.
 	Payload string
 	Bytes   int
-	Headers []header
+	// ExpungedAt is when the payload was removed; nil while it is there.
+	ExpungedAt *time.Time
+	Headers    []header
 	// Poll is in how many seconds the page looks again; 0 for not at all.
 	Poll int
 }
@@ -68,7 +70,7 @@ func showDelivery(v *visit) error {
 	if err != nil {
 		return err
 	}
-	shown := deliveryPage{Delivery: d, Tries: tries(d), Payload: laidOut(event.Payload), Bytes: len(event.Payload), Headers: sent(d)}
+	shown := deliveryPage{Delivery: d, Tries: tries(d), Payload: laidOut(event.Payload), Bytes: len(event.Payload), ExpungedAt: event.ExpungedAt, Headers: sent(d)}
 	endpoint, err := v.relay.GetEndpoint(v.r.Context(), v.tenant, d.EndpointID)
 	if err == nil {
 		shown.Endpoint = &endpoint
@@ -97,7 +99,7 @@ func tries(d client.Delivery) []try {
 func (d deliveryPage) interval(now time.Time, asked bool) int {
 	recent := now.Sub(d.UpdatedAt) < time.Minute
 	switch {
-	case d.State == client.Queued, asked && recent:
+	case d.State == client.Queued && d.NextAttemptAt == nil, asked && recent:
 		return 2
 	case d.State.Final():
 		return 0
@@ -149,7 +151,7 @@ type deliveriesPage struct {
 	Names      map[string]string
 	Endpoints  []client.Endpoint
 	// The filter, as it stands in the form.
-	Endpoint, Status, Type, Time, From, To string
+	Endpoint, Status, Type, Tag, Time, From, To string
 	// Filters counts those that are set.
 	Filters int
 	Next    string
@@ -180,10 +182,10 @@ const (
 func listDeliveries(v *visit) error {
 	query := v.r.URL.Query()
 	shown := deliveriesPage{
-		Endpoint: query.Get("endpoint"), Status: query.Get("status"), Type: query.Get("type"), Time: query.Get("time"),
+		Endpoint: query.Get("endpoint"), Status: query.Get("status"), Type: query.Get("type"), Tag: query.Get("tag"), Time: query.Get("time"),
 		From: query.Get("from"), To: query.Get("to"), Cursor: query.Get("cursor") != "",
 	}
-	for _, set := range []string{shown.Endpoint, shown.Status, shown.Type, shown.Time, shown.From, shown.To} {
+	for _, set := range []string{shown.Endpoint, shown.Status, shown.Type, shown.Tag, shown.Time, shown.From, shown.To} {
 		if set != "" {
 			shown.Filters++
 		}
@@ -215,7 +217,7 @@ func listDeliveries(v *visit) error {
 
 // filter reads the form's fields. Times are in UTC.
 func (d deliveriesPage) filter(now time.Time) (client.DeliveryFilter, error) {
-	f := client.DeliveryFilter{Endpoint: d.Endpoint, State: client.State(d.Status), EventType: d.Type}
+	f := client.DeliveryFilter{Endpoint: d.Endpoint, State: client.State(d.Status), EventType: d.Type, Tag: d.Tag}
 	for _, span := range times {
 		if d.Time == span.Value {
 			f.Since = now.Add(-span.Span)
@@ -266,19 +268,39 @@ func names(endpoints []client.Endpoint) map[string]string {
 
 type eventsPage struct {
 	Events []client.Event
-	Next   string
-	Cursor bool
+	// The filter, as it stands in the form.
+	Type, Tag, Time string
+	Next            string
+	Cursor          bool
 }
 
+// Times are those that the form offers.
+func (eventsPage) Times() any { return times }
+
+// Filtered reports whether the list is narrowed.
+func (e eventsPage) Filtered() bool { return e.Type+e.Tag+e.Time != "" }
+
 func listEvents(v *visit) error {
-	cursor := v.r.URL.Query().Get("cursor")
-	found, err := v.relay.ListEvents(v.r.Context(), v.tenant, client.EventFilter{}, client.PageOptions{Limit: pageSize, Cursor: cursor})
+	query := v.r.URL.Query()
+	shown := eventsPage{Type: query.Get("type"), Tag: query.Get("tag"), Time: query.Get("time"), Cursor: query.Get("cursor") != ""}
+	narrowed, err := deliveriesPage{Time: shown.Time}.filter(v.Now())
 	if err != nil {
 		return err
 	}
-	shown := eventsPage{Events: found.Data, Cursor: cursor != ""}
-	if found.NextCursor != nil {
-		shown.Next = *found.NextCursor
+	filter := client.EventFilter{EventType: shown.Type, Tag: shown.Tag, Since: narrowed.Since}
+	options := client.PageOptions{Limit: pageSize, Cursor: query.Get("cursor")}
+	for range maxPages {
+		found, err := v.relay.ListEvents(v.r.Context(), v.tenant, filter, options)
+		if err != nil {
+			return err
+		}
+		shown.Events = append(shown.Events, found.Data...)
+		if shown.Next = ""; found.NextCursor != nil {
+			shown.Next = *found.NextCursor
+		}
+		if options.Cursor = shown.Next; len(shown.Events) > 0 || shown.Next == "" {
+			break
+		}
 	}
 	return v.show("events", page{Title: "Events", Nav: "events", Data: shown})
 }

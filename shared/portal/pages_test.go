@@ -259,3 +259,45 @@ func TestTheOverviewIsThereWithoutItsCounts(t *testing.T) {
 	}
 	w.shows(w.operator().page("/portal/operator"), "The counts could not be had just now", ">acme</a>")
 }
+
+func TestEventsAreFoundByTypeTagAndTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.receiver("acme")
+	w.event("acme", "order.placed", "1")
+	tagged, err := w.relay.PostEvent(t.Context(), "acme", client.NewEvent{Type: "invoice.paid", Data: []byte("1"), Tags: []string{"vip"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := w.operator() // whose session is still good then
+	w.now = time.Now().Add(2 * time.Hour)
+	for query, want := range map[string]string{
+		"type=invoice.*": tagged.ID, "tag=vip": tagged.ID, "time=24h": tagged.ID,
+		"time=1h": "Nothing matches the filters", "tag=other": "Nothing matches the filters",
+	} {
+		page := b.page("/portal/t/acme/events?" + query)
+		w.shows(page, want)
+		if strings.Contains(page, "order.placed") != (query == "time=24h") {
+			t.Errorf("%s does not narrow the list", query)
+		}
+	}
+	w.shows(b.page("/portal/t/acme/events/"+tagged.ID), "events?tag=vip")
+}
+
+func TestAScheduledEventSaysWhenItIsSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.receiver("acme")
+	w.endpoint("acme", "shop")
+	at := time.Now().Add(3 * time.Hour)
+	made, err := w.relay.PostEvent(t.Context(), "acme", client.NewEvent{Type: "order.placed", Data: []byte("1"), DeliverAt: &at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := w.relay.GetEvent(t.Context(), "acme", made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.shows(b.page("/portal/t/acme/events/"+made.ID), "Scheduled for")
+	w.shows(b.page("/portal/t/acme/deliveries/"+event.Deliveries[0].ID), "Sent in 3 h", "the sender chose this time", `hx-trigger="every 15s"`)
+}

@@ -64,6 +64,8 @@ var reasonWords = map[webhook.Reason]reasonWord{
 	webhook.ReasonParkedTooLong:    {"it was on hold for too long", "Resend it once the endpoint is well."},
 	webhook.ReasonReceiverStop:     {"the endpoint told the relay to stop", "Enable it when it is ready again."},
 	webhook.ReasonFailingTooLong:   {"it did nothing but fail for days", "Enable it once it is well, then recover what failed."},
+	webhook.ReasonEventCancelled:   {"its sender took the scheduled event back", ""},
+	webhook.ReasonExpunged:         {"the event's payload was removed for good", ""},
 	webhook.ReasonUnwanted:         {"someone cancelled it", ""},
 }
 
@@ -82,6 +84,7 @@ var causeWords = map[webhook.NextCause]string{
 	webhook.NextSlowDown:    "the endpoint was overloaded, so the wait is doubled",
 	webhook.NextBreaker:     "the endpoint keeps failing, and is tried from time to time",
 	webhook.NextRecover:     "it was recovered, and this is its turn",
+	webhook.NextScheduled:   "the sender chose this time",
 	webhook.NextReplay:      "it was replayed, and this is its turn",
 	webhook.NextPaused:      "the endpoint is paused; it is looked at again then",
 	webhook.NextTurn:        "its turn by the endpoint's rate limit",
