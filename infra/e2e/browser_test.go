@@ -246,6 +246,13 @@ func (b *tab) fill(id, text string) {
 	b.run(chromedp.SetValue(chromedp.CSS("#"+id), text))
 }
 
+// typeIn is fill by the keyboard, so that the page hears of each letter.
+func (b *tab) typeIn(id, text string) {
+	b.t.Helper()
+	ask[bool](b, fmt.Sprintf(`document.getElementById(%q).value = "", true`, id))
+	b.run(chromedp.SendKeys(chromedp.CSS("#"+id), text))
+}
+
 func (b *tab) tick(id string) {
 	b.t.Helper()
 	b.run(chromedp.Click(chromedp.CSS("#" + id)))

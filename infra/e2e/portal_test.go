@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -183,6 +184,54 @@ func (b *tab) ownRelay(flags ...string) tenant {
 	})
 	b.base = p.base
 	return p.newTenant(b.t, "acme")
+}
+
+func TestPortalShowsWhatAFilterLetsThroughAsItIsTyped(t *testing.T) {
+	t.Parallel()
+	b := newTab(t)
+	n := b.ownRelay()
+	for name, described := range map[string]string{
+		"order.placed": `{"description":"Somebody has bought something","example":{"order":"1001","total":250},"schema":{"type":"object"}}`,
+		"order.paid":   `{"description":"The money is here"}`,
+		"invoice.paid": `{"deprecated":true}`,
+	} {
+		n.send(t, http.MethodPut, "/v1/event-types/"+name, json.RawMessage(described)).must(t, http.StatusCreated)
+	}
+	b.enter(n)
+	b.open("/portal/t/acme/types")
+	b.await("Somebody has bought something", "Deprecated")
+	b.look("types")
+	b.turn("order.placed")
+	b.await("Example of its data", "1001", "JSON Schema of its data")
+	b.look("type")
+
+	b.open("/portal/t/acme/endpoints/new")
+	b.fill("url", newHook(t).url)
+	b.tick("all-no")
+	b.tick("type-order-all")
+	b.press("More settings")
+	b.press("Try it on an event")
+	b.fill("preview_type", "order.placed")
+	b.fill("preview_data", `{"total":250}`)
+	for typed, want := range map[string]string{
+		"data.total > 100": "This event would be delivered.",
+		"data.total > 300": "This event would not be delivered.",
+		"data.totl > 100":  "The filter fails on this event",
+		"dat":              "undeclared reference",
+	} {
+		b.typeIn("filter", typed)
+		b.await(want)
+	}
+	b.typeIn("filter", "data.total > 100")
+	b.await("This event would be delivered.")
+	b.look("form-filter")
+	b.turn("Add the endpoint")
+	b.await("The endpoint is added")
+	b.turn("Send a test")
+	b.turn("Take it")
+	b.await("Send a test")
+	b.look("test-example")
+	b.quiet()
 }
 
 func TestPortalSendsAgainWhatFailed(t *testing.T) {

@@ -28,8 +28,14 @@ type endpointForm struct {
 	Timeout string
 	// RateCount events in RateSeconds.
 	RateCount, RateSeconds string
+	// Filter is an expression in CEL; Preview is what it makes of the example,
+	// which is an event of PreviewType with PreviewData. Nil until it was asked for.
+	Filter                   string
+	PreviewType, PreviewData string
+	Preview                  *client.FilterTest
+	PreviewFault             string
 	// Known are types to choose from.
-	Known []string
+	Known knownTypes
 	// Double is the name of an endpoint that has the same URL already.
 	Double string
 	// Faults are by field; the form repeats them.
@@ -72,6 +78,11 @@ func (v *visit) showForm(status int, f endpointForm) error {
 		return err
 	}
 	f.Known = known
+	if f.PreviewData == "" {
+		if err := v.example(&f); err != nil {
+			return err
+		}
+	}
 	title := "Add an endpoint"
 	if f.ID != "" {
 		title = "Edit " + f.Name
@@ -83,29 +94,12 @@ func (v *visit) showForm(status int, f endpointForm) error {
 	return nil
 }
 
-// maxKnownTypes bounds how many types are offered.
-const maxKnownTypes = 60
-
-// knownTypes are the types to choose from: those of the latest events.
-func (v *visit) knownTypes() ([]string, error) {
-	found, err := v.relay.ListEvents(v.r.Context(), v.tenant, client.EventFilter{}, client.PageOptions{Limit: 100})
-	if err != nil {
-		return nil, err
-	}
-	var types []string
-	for _, event := range found.Data {
-		types = append(types, event.Type)
-	}
-	slices.Sort(types)
-	types = slices.Compact(types)
-	return types[:min(len(types), maxKnownTypes)], nil
-}
-
 // readForm reads the form as it was sent. Boxes that are ticked join the lines.
 func (v *visit) readForm() endpointForm {
 	value := func(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
 	f := endpointForm{
 		URL: value("url"), Description: value("description"), All: value("all"), Types: value("types"), Headers: value("headers"),
+		Filter: value("filter"), PreviewType: value("preview_type"), PreviewData: value("preview_data"),
 		Timeout: value("timeout"), RateCount: value("rate_count"), RateSeconds: value("rate_seconds"),
 	}
 	for _, ticked := range v.r.PostForm["type"] {
@@ -207,6 +201,9 @@ func (f *endpointForm) refused(err error) error {
 
 func addEndpoint(v *visit) error {
 	f := v.readForm()
+	if v.r.PostFormValue("preview") != "" {
+		return v.previewFilter(f)
+	}
 	if f.check(); len(f.Faults) > 0 {
 		return v.showForm(http.StatusUnprocessableEntity, f)
 	}
@@ -224,7 +221,7 @@ func addEndpoint(v *visit) error {
 	}
 	headers, _ := f.headers() // checked
 	created, err := v.relay.CreateEndpoint(v.r.Context(), v.tenant, client.NewEndpoint{
-		URL: f.URL, Description: f.Description, EventTypes: f.patterns(), Headers: headers,
+		URL: f.URL, Description: f.Description, EventTypes: f.patterns(), Filter: f.Filter, Headers: headers,
 		TimeoutSeconds: number(f.Timeout), RateLimit: f.rate(),
 	})
 	if err != nil {
@@ -245,7 +242,7 @@ func editEndpoint(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := endpointForm{URL: e.URL, Description: e.Description, All: "no", Types: strings.Join(e.EventTypes, "\n")}
+	f := endpointForm{URL: e.URL, Description: e.Description, All: "no", Types: strings.Join(e.EventTypes, "\n"), Filter: e.Filter}
 	if len(e.EventTypes) == 0 {
 		f.All = "yes"
 	}
@@ -275,11 +272,14 @@ func changeEndpoint(v *visit) error {
 	}
 	f := v.readForm()
 	f.of(e)
+	if v.r.PostFormValue("preview") != "" {
+		return v.previewFilter(f)
+	}
 	if f.check(); len(f.Faults) > 0 {
 		return v.showForm(http.StatusUnprocessableEntity, f)
 	}
 	timeout, rate, patterns := number(f.Timeout), f.rate(), f.patterns()
-	change := client.EndpointChange{Description: &f.Description, EventTypes: &patterns, TimeoutSeconds: &timeout, RateLimit: &rate}
+	change := client.EndpointChange{Description: &f.Description, EventTypes: &patterns, Filter: &f.Filter, TimeoutSeconds: &timeout, RateLimit: &rate}
 	if f.URL != e.URL {
 		change.URL = &f.URL
 	}
@@ -323,7 +323,7 @@ func deleteEndpoint(v *visit) error {
 // Free are the patterns that no box stands for.
 func (f endpointForm) Free() (free []string) {
 	for _, pattern := range lines(f.Types) {
-		if !slices.Contains(f.Known, pattern) {
+		if !f.Known.has(pattern) {
 			free = append(free, pattern)
 		}
 	}
@@ -332,8 +332,8 @@ func (f endpointForm) Free() (free []string) {
 
 // Advanced reports whether the part for few is to be open.
 func (f endpointForm) Advanced() bool {
-	return f.Headers != "" || f.Timeout != "" || f.RateCount != "" || f.RateSeconds != "" || len(f.Kept) > 0 ||
+	return f.Filter != "" || f.Headers != "" || f.Timeout != "" || f.RateCount != "" || f.RateSeconds != "" || len(f.Kept) > 0 ||
 		slices.ContainsFunc(f.Faults, func(x fault) bool {
-			return slices.Contains([]string{"headers", "timeout", "rate_count", "rate_seconds"}, x.Field)
+			return slices.Contains([]string{"filter", "headers", "timeout", "rate_count", "rate_seconds"}, x.Field)
 		})
 }

@@ -168,6 +168,7 @@ func TestLinksBeginWithTheStageOfTheGateway(t *testing.T) {
 	if b.cookie.Path != "/relay/portal" {
 		t.Errorf("the cookie is %s", b.cookie)
 	}
+	w.shows(b.at("/hooks/v2", http.MethodGet, "/portal").body, `data-enter="/hooks/v2/portal/enter"`)
 	// What an address says of itself is not taken for a stage.
 	if r := b.at("//evil.example", http.MethodPost, "/portal/leave"); r.header.Get("Location") != "/portal" {
 		t.Errorf("leads to %s", r.header.Get("Location"))

@@ -36,8 +36,11 @@ func (w *world) party(tenant string) party {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if _, err := w.relay.PutEventType(ctx, "order.placed", client.NewEventType{Description: "An order", Example: []byte(`{"order":"1001"}`)}); err != nil {
+		w.t.Fatal(err)
+	}
 	return party{tenant, map[string]string{
-		"tenant": tenant, "endpoint": tenant + "-1", "event": event.ID, "delivery": event.Deliveries[0].ID, "job": begun.Job.ID, "key": key.ID,
+		"type": "order.placed", "tenant": tenant, "endpoint": tenant + "-1", "event": event.ID, "delivery": event.Deliveries[0].ID, "job": begun.Job.ID, "key": key.ID,
 	}}
 }
 
@@ -163,6 +166,9 @@ func TestNoPageReachesIntoAnotherTenant(t *testing.T) {
 			}
 			if strings.Count(route.Pattern, "{") == 1 {
 				return
+			}
+			if strings.Contains(route.Pattern, "{type}") {
+				return // types are everyone's
 			}
 			// Another tenant's ids, under one's own name.
 			mixed := party{"bob", map[string]string{"tenant": bob.tenant}}
@@ -300,4 +306,91 @@ func TestAScheduledEventSaysWhenItIsSent(t *testing.T) {
 	}
 	w.shows(b.page("/portal/t/acme/events/"+made.ID), "Scheduled for")
 	w.shows(b.page("/portal/t/acme/deliveries/"+event.Deliveries[0].ID), "Sent in 3 h", "the sender chose this time", `hx-trigger="every 15s"`)
+}
+
+func TestTypesAreThoseOfTheCatalogueOrOfTheLatestEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.receiver("acme")
+	w.shows(b.page("/portal/t/acme/types"), "None yet")
+	w.event("acme", "seen.lately", "1")
+	w.shows(b.page("/portal/t/acme/types"), "Nobody has described the types yet", "seen.lately")
+	w.shows(b.page("/portal/t/acme/endpoints/new"), `id="type-seen.lately"`)
+	for name, described := range map[string]client.NewEventType{
+		"order.placed": {Description: "An order <b>", Example: []byte(`{"order":"1001"}`), Schema: []byte(`{"type":"object"}`)},
+		"order.paid":   {Deprecated: true}, "invoice.paid": {},
+	} {
+		if _, err := w.relay.PutEventType(t.Context(), name, described); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := b.page("/portal/t/acme/types")
+	w.shows(list, "An order &lt;b&gt;", "Deprecated", "invoice.paid")
+	if strings.Contains(list, "seen.lately") {
+		t.Error("the catalogue is not all there is")
+	}
+	w.shows(b.page("/portal/t/acme/types/order.placed"), "Example of its data", "1001", "JSON Schema", "object")
+	form := b.page("/portal/t/acme/endpoints/new")
+	w.shows(form, `value="order.*"`, `value="order.paid"`, `value="invoice.paid"`)
+	if strings.Contains(form, `value="invoice.*"`) {
+		t.Error("a group of one is offered")
+	}
+	w.endpoint("acme", "shop")
+	w.shows(b.page("/portal/t/acme/endpoints/shop/test?type=order.placed"), "&#34;order&#34;: &#34;1001&#34;")
+	if r := b.get("/portal/t/acme/types/nothing.here"); r.status != http.StatusNotFound {
+		t.Errorf("an unknown type is %d", r.status)
+	}
+}
+
+func TestAFilterIsTriedBeforeItIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.receiver("acme")
+	w.event("acme", "order.placed", `{"total":250}`)
+	w.shows(b.page("/portal/t/acme/endpoints/new"), "&#34;total&#34;: 250") // the latest event is what it is tried on
+	try := func(filter, data string) string {
+		r := b.post("/portal/t/acme/endpoints", "url", "https://a.example/", "filter", filter, "preview_type", "order.placed", "preview_data", data, "preview", "yes")
+		if r.status != http.StatusOK {
+			t.Fatalf("%d\n%s", r.status, r.body)
+		}
+		w.shows(r.body, `value="https://a.example/"`)
+		return r.body
+	}
+	w.shows(try("data.total > 100", `{"total":250}`), "This event would be delivered.")
+	w.shows(try("data.total > 100", `{"total":50}`), "This event would not be delivered.", "data.total")
+	w.shows(try("data.total > 100", `{}`), "The filter fails on this event")
+	w.shows(try("dat.total", `{}`), "undeclared reference")
+	w.shows(try("", `{}`), "Without a filter")
+	w.shows(try("true", `{`), "The example is not JSON")
+	if found, err := w.relay.ListEndpoints(t.Context(), "acme", client.PageOptions{}); err != nil || len(found.Data) > 0 {
+		t.Errorf("trying it keeps it: %+v, %v", found.Data, err)
+	}
+
+	r := b.post("/portal/t/acme/endpoints", "url", "https://a.example/", "all", "yes", "filter", "nonsense(")
+	if r.status != http.StatusUnprocessableEntity {
+		t.Fatalf("%d", r.status)
+	}
+	w.shows(r.body, `href="#filter"`)
+	b.leads(b.post("/portal/t/acme/endpoints", "url", "https://a.example/", "all", "yes", "filter", "data.total > 100"), ".*done=added")
+	found, err := w.relay.ListEndpoints(t.Context(), "acme", client.PageOptions{})
+	if err != nil || len(found.Data) != 1 || found.Data[0].Filter != "data.total > 100" {
+		t.Fatalf("got %+v, %v", found.Data, err)
+	}
+	at := "/portal/t/acme/endpoints/" + found.Data[0].ID
+	w.shows(b.page(at), "data.total &gt; 100")
+	w.shows(b.page(at+"/edit"), "data.total &gt; 100")
+	b.leads(b.post(at+"/edit", "url", "https://a.example/", "all", "yes", "filter", ""), ".*done=saved")
+	if e, err := w.relay.GetEndpoint(t.Context(), "acme", found.Data[0].ID); err != nil || e.Filter != "" {
+		t.Errorf("it is kept: %q, %v", e.Filter, err)
+	}
+}
+
+func TestAnAddressThatIsEscapedOtherwiseIsTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.receiver("acme")
+	r := b.at("/portal/t/%61cme?x", http.MethodGet, "/portal/t/acme")
+	if strings.Contains(r.body, "%61") {
+		t.Errorf("links begin with it:\n%s", r.body)
+	}
 }

@@ -33,6 +33,8 @@ var routes = []route{
 	{http.MethodPost, "/t/{tenant}/deliveries/{delivery}/cancel", ofTenant, cancelDelivery},
 	{http.MethodGet, "/t/{tenant}/events", ofTenant, listEvents},
 	{http.MethodGet, "/t/{tenant}/events/{event}", ofTenant, showEvent},
+	{http.MethodGet, "/t/{tenant}/types", ofTenant, listTypes},
+	{http.MethodGet, "/t/{tenant}/types/{type}", ofTenant, showType},
 	{http.MethodGet, "/t/{tenant}/jobs", ofTenant, listJobs},
 	{http.MethodGet, "/t/{tenant}/jobs/{job}", ofTenant, showJob},
 	{http.MethodPost, "/t/{tenant}/jobs/{job}/cancel", ofTenant, cancelJob},

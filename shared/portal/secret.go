@@ -88,7 +88,7 @@ type testData struct {
 	client.Endpoint
 	Name       string
 	Type, Data string
-	Known      []string
+	Known      knownTypes
 	Fault      string
 	FaultField string
 }
@@ -99,7 +99,11 @@ const exampleData = `{
   "message": "Hello from the webhook relay"
 }`
 
-func testPage(v *visit) error { return v.test(http.StatusOK, testData{Data: exampleData}) }
+// testPage offers the example of the type in the address, or of one that the
+// endpoint wants.
+func testPage(v *visit) error {
+	return v.test(http.StatusOK, testData{Type: strings.TrimSpace(v.r.URL.Query().Get("type"))})
+}
 
 func (v *visit) test(status int, t testData) error {
 	e, err := v.endpoint()
@@ -111,7 +115,10 @@ func (v *visit) test(status int, t testData) error {
 	}
 	t.Endpoint, t.Name = e, nameOf(e)
 	if t.Type == "" && t.Fault == "" {
-		t.Type = exampleType(e, t.Known)
+		t.Type = exampleType(e, t.Known.names())
+	}
+	if t.Data == "" {
+		t.Data = v.exampleOf(t.Type)
 	}
 	v.render(status, "test", page{Title: "Test " + t.Name, Nav: "overview", Data: t})
 	return nil

@@ -23,12 +23,7 @@ type visit struct {
 }
 
 func (p *Portal) visit(w http.ResponseWriter, r *http.Request) *visit {
-	asked, _, _ := strings.Cut(r.RequestURI, "?")
-	root, _ := strings.CutSuffix(asked, r.URL.EscapedPath())
-	if !strings.HasPrefix(root, "/") || strings.HasPrefix(root, "//") {
-		root = "" // not a path that links may begin with
-	}
-	v := &visit{Portal: p, w: w, r: r, session: p.sessionIn(r), root: root}
+	v := &visit{Portal: p, w: w, r: r, session: p.sessionIn(r), root: rootOf(r)}
 	v.relay = p.relayFor(r, v.session.token)
 	return v
 }
@@ -67,4 +62,17 @@ func (v *visit) below(parts ...string) string {
 		path = append(path, url.PathEscape(part))
 	}
 	return strings.Join(path, "/")
+}
+
+// rootOf returns what a gateway puts before the paths that the portal knows, and
+// nothing where that is no path that links may begin with.
+func rootOf(r *http.Request) string {
+	asked, _, _ := strings.Cut(r.RequestURI, "?")
+	plain, err := url.PathUnescape(asked) // the same path may be escaped in several ways
+	root, found := strings.CutSuffix(plain, r.URL.Path)
+	if err != nil || !found || !strings.HasPrefix(root, "/") || strings.HasPrefix(root, "//") ||
+		strings.ReplaceAll(url.PathEscape(root), "%2F", "/") != root {
+		return ""
+	}
+	return root
 }

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -64,6 +65,8 @@ var reasonWords = map[webhook.Reason]reasonWord{
 	webhook.ReasonParkedTooLong:    {"it was on hold for too long", "Resend it once the endpoint is well."},
 	webhook.ReasonReceiverStop:     {"the endpoint told the relay to stop", "Enable it when it is ready again."},
 	webhook.ReasonFailingTooLong:   {"it did nothing but fail for days", "Enable it once it is well, then recover what failed."},
+	webhook.ReasonFilterFailed:     {"the endpoint's filter failed on the event", "Correct the filter; it is asked again before the next try."},
+	webhook.ReasonFiltered:         {"the endpoint's filter does not let it through", ""},
 	webhook.ReasonEventCancelled:   {"its sender took the scheduled event back", ""},
 	webhook.ReasonExpunged:         {"the event's payload was removed for good", ""},
 	webhook.ReasonUnwanted:         {"someone cancelled it", ""},
@@ -133,6 +136,7 @@ var functions = map[string]any{
 	"plural":   plural,
 	"join":     strings.Join,
 	"visible":  visible,
+	"text":     func(raw json.RawMessage) string { return string(raw) },
 	"deref":    func(t *time.Time) time.Time { return *t },
 	"short":    short,
 	"http":     httpWords,
