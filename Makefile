@@ -75,8 +75,9 @@ $(GOLANGCI):
 	GOBIN="$(CURDIR)/$(CACHE)/bin" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(CACHE)/bin/golangci-lint $@
 
-reference: ## Makes the page under /docs from openapi.yaml
+reference: ## Makes the page under /docs from openapi.yaml, and that of the commands
 	go generate ./shared/api
+	go run ./infra/cmd/relay reference >infra/docs/commands.md
 
 bench: ## Measures and stores the results in infra/bench/results
 	go run ./infra/bench

@@ -38,6 +38,17 @@ func TestTheOverviewFitsAScreen(t *testing.T) {
 	says(t, runWith(t, nil, nil, "help", "endpoints", "create").out, "relay endpoints create <url>", "--headers-file")
 }
 
+func TestThePageOfCommandsIsTheirs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := runWith(t, nil, nil, "reference"); got.out != string(page) {
+		t.Error("infra/docs/commands.md is not that of the commands: run make reference")
+	}
+}
+
 // parse parses a command line without running it.
 func parse(args ...string) (*kong.Context, error) {
 	var c commands

@@ -45,6 +45,7 @@ type commands struct {
 	Context    contextCommand    `cmd:"" group:"Configure" help:"Name relays, such as dev and prod, and choose one."`
 	Completion completionCommand `cmd:"" group:"Configure" help:"Print a completion script for bash, zsh or fish."`
 	Complete   completeCommand   `cmd:"" hidden:"" name:"complete" help:"List what may follow the given words."`
+	Reference  referenceCommand  `cmd:"" hidden:"" help:"Print every command as Markdown."`
 }
 
 func main() { os.Exit(run(os.Args[1:], newSession())) }
