@@ -42,6 +42,7 @@ var owners = map[string][]string{
 	"golang.org/x/time/rate":                        {"throttle"},
 	"github.com/oklog/ulid/v2":                      {"id"},
 	"modernc.org/sqlite":                            {"sqlite"},
+	"zombiezen.com/go/sqlite":                       {"sqlite"},
 	"github.com/alecthomas/kong":                    {"main"},
 	"github.com/mattn/go-isatty":                    {"main"},
 	"cel.dev/cel-go":                                {"filter"},
@@ -54,7 +55,7 @@ var owners = map[string][]string{
 }
 
 // forbidden lists what no Lambda function may contain, even indirectly.
-var forbidden = []string{"modernc.org/sqlite", "github.com/alecthomas/kong", "github.com/mattn/go-isatty", "go.yaml.in/yaml/v3", "github.com/yuin/goldmark", "testing", "net/http/httptest"}
+var forbidden = []string{"modernc.org/sqlite", "zombiezen.com/go/sqlite", "github.com/alecthomas/kong", "github.com/mattn/go-isatty", "go.yaml.in/yaml/v3", "github.com/yuin/goldmark", "testing", "net/http/httptest"}
 
 // schemas takes time at each start, so only the functions that read schemas hold it.
 const schemas = "github.com/santhosh-tekuri/jsonschema/v6"

@@ -2,100 +2,172 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"fmt"
+	"reflect"
+	"strings"
 	"time"
+
+	engine "zombiezen.com/go/sqlite"
 )
 
 // conn is one connection, used by one goroutine at a time, with its prepared
-// statements. Statements run without a context: each is short, and the driver
-// would start a goroutine per statement to watch one.
+// statements. A statement runs to its end whatever becomes of a context: each is
+// short.
 type conn struct {
-	raw   *sql.Conn
-	stmts map[string]*sql.Stmt
+	raw   *engine.Conn
+	stmts map[string]*engine.Stmt
 }
 
-func (s *Store) connect() (*conn, error) {
-	raw, err := s.db.Conn(context.Background())
+func (s *Store) connect(name string, pragmas ...string) (*conn, error) {
+	raw, err := engine.OpenConn(name, engine.OpenReadWrite, engine.OpenCreate, engine.OpenURI)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{raw: raw, stmts: make(map[string]*sql.Stmt)}
+	c := &conn{raw: raw, stmts: make(map[string]*engine.Stmt)}
 	s.conns = append(s.conns, c)
+	raw.SetBusyTimeout(busyTimeout)
+	for _, pragma := range pragmas {
+		if err := c.script("PRAGMA " + pragma); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
-func (c *conn) close() {
-	for _, stmt := range c.stmts {
-		_ = stmt.Close()
-	}
-	_ = c.raw.Close()
+func (c *conn) close() error {
+	return c.raw.Close() // finalizes the statements
 }
 
+// script runs statements that return nothing, and may be several.
 func (c *conn) script(text string) error {
-	_, err := c.raw.ExecContext(context.Background(), text)
-	return err
+	for text = strings.TrimSpace(text); text != ""; {
+		stmt, left, err := c.raw.PrepareTransient(text)
+		if err != nil {
+			return err
+		}
+		for more := true; more && err == nil; {
+			more, err = stmt.Step()
+		}
+		if final := stmt.Finalize(); err == nil {
+			err = final
+		}
+		if err != nil {
+			return err
+		}
+		text = strings.TrimSpace(text[len(text)-left:])
+	}
+	return nil
 }
 
-func (c *conn) stmt(query string) (*sql.Stmt, error) {
-	if stmt, ok := c.stmts[query]; ok {
-		return stmt, nil
+// bound returns the statement with its parameters set, in their order, ready to
+// be stepped through.
+func (c *conn) bound(query string, args []any) (*engine.Stmt, error) {
+	stmt, ok := c.stmts[query]
+	if !ok {
+		var err error
+		if stmt, err = c.raw.Prepare(query); err != nil {
+			return nil, err
+		}
+		c.stmts[query] = stmt
 	}
-	stmt, err := c.raw.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, err
+	if want := stmt.BindParamCount(); len(args) != want {
+		return nil, fmt.Errorf("%d parameters for a statement with %d: %s", len(args), want, query)
 	}
-	c.stmts[query] = stmt
+	for i, arg := range args {
+		switch value := arg.(type) {
+		case string:
+			stmt.BindText(i+1, value)
+		case []byte:
+			stmt.BindBytes(i+1, value)
+		case int64:
+			stmt.BindInt64(i+1, value)
+		case int:
+			stmt.BindInt64(i+1, int64(value))
+		case bool:
+			stmt.BindBool(i+1, value)
+		default:
+			return nil, fmt.Errorf("parameter %d is a %T: %s", i+1, arg, query)
+		}
+	}
 	return stmt, nil
 }
 
 // exec runs a statement and returns how many rows it changed.
 func (c *conn) exec(query string, args ...any) (int64, error) {
-	stmt, err := c.stmt(query)
+	stmt, err := c.bound(query, args)
 	if err != nil {
 		return 0, err
 	}
-	result, err := stmt.Exec(args...)
-	if err != nil {
+	if _, err := stmt.Step(); err != nil {
 		return 0, err
 	}
-	return result.RowsAffected()
+	changed := int64(c.raw.Changes())
+	return changed, stmt.Reset()
 }
 
 // row reads at most one row into dest and reports whether there was one.
-func (c *conn) row(query string, args []any, dest ...any) (bool, error) {
-	stmt, err := c.stmt(query)
-	if err != nil {
-		return false, err
-	}
-	err = stmt.QueryRow(args...).Scan(dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
+func (c *conn) row(query string, args []any, dest ...any) (found bool, err error) {
+	err = c.each(query, args, func(row scanner) (bool, error) {
+		found = true
+		return false, row.Scan(dest...)
+	})
+	return found && err == nil, err
 }
 
 // each calls visit for every row until it returns false or an error.
-func (c *conn) each(query string, args []any, visit func(scanner) (bool, error)) error {
-	stmt, err := c.stmt(query)
+func (c *conn) each(query string, args []any, visit func(scanner) (bool, error)) (err error) {
+	stmt, err := c.bound(query, args)
 	if err != nil {
 		return err
 	}
-	rows, err := stmt.Query(args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if more, err := visit(rows); err != nil || !more {
+	defer func() { err = errors.Join(err, stmt.Reset()) }()
+	for {
+		if found, err := stmt.Step(); err != nil || !found {
+			return err
+		}
+		if more, err := visit(row{stmt}); err != nil || !more {
 			return err
 		}
 	}
-	return rows.Err()
 }
 
 // scanner is a row to read from.
 type scanner interface{ Scan(dest ...any) error }
+
+// row is the row that a statement stands at.
+type row struct{ stmt *engine.Stmt }
+
+// Scan reads the row's columns, in order, into what dest points at: strings,
+// numbers, booleans and bytes, and types made of them.
+func (r row) Scan(dest ...any) error {
+	for i, to := range dest {
+		switch to := to.(type) {
+		case *string:
+			*to = r.stmt.ColumnText(i)
+		case *int64:
+			*to = r.stmt.ColumnInt64(i)
+		case *int:
+			*to = r.stmt.ColumnInt(i)
+		case *bool:
+			*to = r.stmt.ColumnBool(i)
+		case *[]byte:
+			*to = make([]byte, r.stmt.ColumnLen(i))
+			r.stmt.ColumnBytes(i, *to)
+		default:
+			value := reflect.ValueOf(to).Elem()
+			switch value.Kind() {
+			case reflect.String:
+				value.SetString(r.stmt.ColumnText(i))
+			case reflect.Int64:
+				value.SetInt(r.stmt.ColumnInt64(i))
+			default:
+				return fmt.Errorf("column %d into a %T", i+1, to)
+			}
+		}
+	}
+	return nil
+}
 
 // read runs f on a free reader, in one snapshot that holds every write
 // finished before the call. It returns ctx's error if ctx ends first; f itself

@@ -233,7 +233,13 @@ func TestABlockedBacklogIsPassedOnce(t *testing.T) {
 func changes(t *testing.T, s *Store) (n int) {
 	t.Helper()
 	must(t, s.write(t.Context(), func(c *conn) error {
-		return c.raw.QueryRowContext(context.Background(), "SELECT total_changes()").Scan(&n)
+		stmt, _, err := c.raw.PrepareTransient("SELECT total_changes()")
+		if err != nil {
+			return err
+		}
+		_, err = stmt.Step()
+		n = stmt.ColumnInt(0)
+		return errors.Join(err, stmt.Finalize())
 	}))
 	return n
 }

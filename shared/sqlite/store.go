@@ -10,19 +10,19 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
+	engine "zombiezen.com/go/sqlite"
 
 	"webhookrelay/shared/audit"
 	"webhookrelay/shared/auth"
@@ -99,10 +99,9 @@ type Store struct {
 	ids         *id.Source
 	opened      int64 // in ms
 
-	db, lock *sql.DB
-	conns    []*conn
-	writer   *conn
-	readers  chan *conn // those that are free
+	conns   []*conn // all of them
+	writer  *conn
+	readers chan *conn // those that are free
 	// gate keeps readers and the writer apart in a store without a file, which
 	// has no write-ahead log to do so; nil otherwise.
 	gate *sync.RWMutex
@@ -153,17 +152,14 @@ func open(cfg Config) (_ *Store, err error) {
 	s.shutdown = sync.OnceValue(s.close)
 	defer func() {
 		if err != nil {
-			_ = s.closeFiles()
+			_ = s.closeFile()
 		}
 	}()
 	name, err := s.claimFile(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
-	if s.db, err = sql.Open("sqlite", name); err != nil {
-		return nil, err
-	}
-	if s.writer, err = s.connect(); err != nil {
+	if s.writer, err = s.connect(name, pragmas...); err != nil {
 		return nil, explain(err)
 	}
 	if err := migrate(s.writer); err != nil {
@@ -176,7 +172,7 @@ func open(cfg Config) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	for range readers {
-		c, err := s.connect()
+		c, err := s.connect(name, pragmas...)
 		if err != nil {
 			return nil, explain(err)
 		}
@@ -190,9 +186,12 @@ func open(cfg Config) (_ *Store, err error) {
 // comes every 4,000 pages: at SQLite's 1,000 it would come several times a
 // second under load.
 var pragmas = []string{
-	"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(OFF)",
-	"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-8000)",
+	"journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF",
+	"wal_autocheckpoint = 4000", "journal_size_limit = 67108864", "cache_size = -8000",
 }
+
+// busyTimeout is how long a statement waits for another connection's lock.
+const busyTimeout = 5 * time.Second
 
 var memories atomic.Int64
 
@@ -202,11 +201,9 @@ func (s *Store) claimFile(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("no path given")
 	}
-	options := url.Values{"_pragma": pragmas}
 	if path == Memory {
 		s.gate = new(sync.RWMutex)
-		options.Set("vfs", "memdb")
-		return fmt.Sprintf("file:/relay-%d?%s", memories.Add(1), options.Encode()), nil
+		return fmt.Sprintf("file:/relay-%d?vfs=memdb", memories.Add(1)), nil
 	}
 	// SQLite's C builds for Linux commit with fdatasync; this one must be told.
 	// Where there is no fdatasync, nothing is lost by going on with fsync.
@@ -222,17 +219,14 @@ func (s *Store) claimFile(path string) (string, error) {
 	}
 	// The lock is an exclusive transaction, never ended, on an empty database
 	// beside the file: it works wherever SQLite does, and a killed process frees it.
-	if s.lock, err = sql.Open("sqlite", fileURL(path+".lock", url.Values{"_pragma": {"journal_mode(MEMORY)"}})); err != nil {
-		return "", err
+	lock, err := s.connect(fileURL(path+".lock"), "journal_mode = MEMORY", "busy_timeout = 0")
+	if err == nil {
+		err = lock.script("BEGIN EXCLUSIVE")
 	}
-	s.lock.SetMaxOpenConns(1)
-	if _, err := s.lock.Exec("BEGIN EXCLUSIVE"); err != nil {
-		return "", explain(err)
-	}
-	return fileURL(path, options), nil
+	return fileURL(path), explain(err)
 }
 
-func fileURL(path string, options url.Values) string {
+func fileURL(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
@@ -240,19 +234,17 @@ func fileURL(path string, options url.Values) string {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // C:/dir becomes file:/C:/dir
 	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path}
 	return u.String()
 }
 
 // explain puts the sentinel for an engine error's code in front of it.
 func explain(err error) error {
-	if engine, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch engine.Code() & 0xff {
-		case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
-			return fmt.Errorf("%w: %w", ErrInUse, err)
-		case codes.SQLITE_NOTADB, codes.SQLITE_CORRUPT:
-			return fmt.Errorf("%w: %w", ErrForeign, err)
-		}
+	switch engine.ErrCode(err).ToPrimary() {
+	case engine.ResultBusy, engine.ResultLocked:
+		return fmt.Errorf("%w: %w", ErrInUse, err)
+	case engine.ResultNotADB, engine.ResultCorrupt:
+		return fmt.Errorf("%w: %w", ErrForeign, err)
 	}
 	return err
 }
@@ -267,18 +259,13 @@ func (s *Store) close() error {
 	for range readers { // reads under way end first
 		<-s.readers
 	}
-	return s.closeFiles()
+	return s.closeFile()
 }
 
-func (s *Store) closeFiles() error {
-	for _, c := range s.conns {
-		c.close()
-	}
+func (s *Store) closeFile() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.db, s.lock} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	for _, c := range slices.Backward(s.conns) { // the lock, which was first, at last
+		errs = append(errs, c.close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -137,22 +136,19 @@ func checkPlans(t *testing.T, s *Store) {
 
 func plan(t *testing.T, c *conn, query string) (steps []string) {
 	t.Helper()
-	args := make([]any, 24) // nulls, and more than any statement has
-	rows, err := c.raw.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, args...)
+	stmt, _, err := c.raw.PrepareTransient("EXPLAIN QUERY PLAN " + query) // its parameters are nulls
 	if err != nil {
 		t.Fatalf("plan of %s: %v", query, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, parent, unused int
-		var step string
-		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-			t.Fatal(err)
+	for {
+		more, err := stmt.Step()
+		if err != nil {
+			t.Fatalf("plan of %s: %v", query, err)
 		}
-		steps = append(steps, step)
+		if !more {
+			must(t, stmt.Finalize())
+			return steps
+		}
+		steps = append(steps, stmt.GetText("detail"))
 	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return steps
 }
