@@ -103,11 +103,10 @@ func (in *Ingester) commitAll(ctx context.Context, ready map[int]prepared, outco
 		}
 	}
 	var err error
-	if len(events) > 0 {
-		err = in.Store.PutEvents(ctx, events)
-	}
-	if err == nil && len(keys) > 0 {
-		err = in.Queue.Send(ctx, keys)
+	if in.Handover != nil && len(events) == len(ready) {
+		err = in.Handover.PutAndSend(ctx, events)
+	} else {
+		err = in.putThenSend(ctx, events, keys)
 	}
 	if err != nil {
 		in.Log.Warn("batch failed", "events", len(events), "error", err.Error())
@@ -123,4 +122,16 @@ func (in *Ingester) commitAll(ctx context.Context, ready map[int]prepared, outco
 		}
 		outcomes[i].Accepted, outcomes[i].Err = in.conclude(ctx, p, own)
 	}
+}
+
+func (in *Ingester) putThenSend(ctx context.Context, events []webhook.Event, keys []webhook.DeliveryKey) error {
+	if len(events) > 0 {
+		if err := in.Store.PutEvents(ctx, events); err != nil {
+			return err
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return in.Queue.Send(ctx, keys)
 }

@@ -44,10 +44,12 @@ var (
 	ErrUnavailable = errors.New("the event could not be stored and queued")
 )
 
-// Config holds what an Ingester works with. Every field is required.
+// Config holds what an Ingester works with. Every field but Handover is required.
 type Config struct {
-	Store     Store
-	Queue     Queue
+	Store Store
+	Queue Queue
+	// Handover is for a store and a queue that are one; nil: they are not.
+	Handover  Handover
 	IDs       *id.Source
 	Retention time.Duration
 	Now       func() time.Time
@@ -272,6 +274,9 @@ func (in *Ingester) kept(r Request, now time.Time) time.Duration {
 // its deliveries as queued; if marking fails too, the sweeper finds the row.
 func (in *Ingester) commit(ctx context.Context, p prepared) error {
 	e := p.event
+	if in.Handover != nil && !p.stored {
+		return in.Handover.PutAndSend(ctx, []webhook.Event{e})
+	}
 	if !p.stored {
 		if err := in.Store.PutEvents(ctx, []webhook.Event{e}); err != nil {
 			return err

@@ -49,6 +49,13 @@ type Queue interface {
 	Send(ctx context.Context, keys []webhook.DeliveryKey) error
 }
 
+// Handover is a store and a queue that can be written to in one step.
+type Handover interface {
+	// PutAndSend is PutEvents and then Send for all deliveries of the events that
+	// are not held, durably, and all or nothing.
+	PutAndSend(ctx context.Context, events []webhook.Event) error
+}
+
 // Claim ties a caller's key to one event, so that a repeated request finds it.
 type Claim struct {
 	Tenant webhook.TenantID

@@ -16,15 +16,29 @@ import (
 // short.
 type conn struct {
 	raw   *engine.Conn
-	stmts map[string]*engine.Stmt
+	stmts map[string]*statement
+	// A statement may have changed what known, and what recent keeps.
+	changesKnown, changesRecent bool
+	// committed is called when what was written is on disk; see onCommit.
+	committed []func()
 }
+
+// statement is one that was prepared.
+type statement struct {
+	*engine.Stmt
+	changesKnown, changesRecent bool
+}
+
+// onCommit has the writer call f once the change under way is on disk, before its
+// caller hears of it.
+func (c *conn) onCommit(f func()) { c.committed = append(c.committed, f) }
 
 func (s *Store) connect(name string, pragmas ...string) (*conn, error) {
 	raw, err := engine.OpenConn(name, engine.OpenReadWrite, engine.OpenCreate, engine.OpenURI)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{raw: raw, stmts: make(map[string]*engine.Stmt)}
+	c := &conn{raw: raw, stmts: make(map[string]*statement)}
 	s.conns = append(s.conns, c)
 	raw.SetBusyTimeout(busyTimeout)
 	for _, pragma := range pragmas {
@@ -62,13 +76,14 @@ func (c *conn) script(text string) error {
 
 // bound returns the statement with its parameters set, in their order, ready to
 // be stepped through.
-func (c *conn) bound(query string, args []any) (*engine.Stmt, error) {
+func (c *conn) bound(query string, args []any) (*statement, error) {
 	stmt, ok := c.stmts[query]
 	if !ok {
-		var err error
-		if stmt, err = c.raw.Prepare(query); err != nil {
+		prepared, err := c.raw.Prepare(query)
+		if err != nil {
 			return nil, err
 		}
+		stmt = &statement{prepared, changesKnown(query), changesRecent(query)}
 		c.stmts[query] = stmt
 	}
 	if want := stmt.BindParamCount(); len(args) != want {
@@ -99,6 +114,7 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	c.changesKnown, c.changesRecent = c.changesKnown || stmt.changesKnown, c.changesRecent || stmt.changesRecent
 	if _, err := stmt.Step(); err != nil {
 		return 0, err
 	}
@@ -126,7 +142,7 @@ func (c *conn) each(query string, args []any, visit func(scanner) (bool, error))
 		if found, err := stmt.Step(); err != nil || !found {
 			return err
 		}
-		if more, err := visit(row{stmt}); err != nil || !more {
+		if more, err := visit(row{stmt.Stmt}); err != nil || !more {
 			return err
 		}
 	}

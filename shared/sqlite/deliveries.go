@@ -10,29 +10,55 @@ import (
 	"webhookrelay/shared/webhook"
 )
 
-// Load answers each lookup, in order, from one snapshot that holds every
-// finished write: all lookups are as good as fresh.
-func (s *Store) Load(ctx context.Context, lookups []dispatch.Lookup) (loaded []dispatch.Loaded, err error) {
-	err = s.snapshot(ctx, func(c *conn) error {
-		now := s.now()
-		loaded = make([]dispatch.Loaded, len(lookups))
-		for i, l := range lookups {
-			switch loaded[i], err = s.load(c, l.DeliveryKey, now); {
-			case errors.Is(err, webhook.ErrUnreadable):
-				loaded[i] = dispatch.Loaded{Err: err}
-			case err != nil:
-				return fmt.Errorf("load %s: %w", l.ID(), err)
-			}
+// Load answers each lookup, in order, as of the call or later: all lookups are as
+// good as fresh. What memory does not hold comes from one snapshot.
+func (s *Store) Load(ctx context.Context, lookups []dispatch.Lookup) ([]dispatch.Loaded, error) {
+	now, age := s.now(), s.known.now()
+	loaded := make([]dispatch.Loaded, len(lookups))
+	var rest []int
+	for i, l := range lookups {
+		if e, to, ok := s.remembered(l.DeliveryKey, now); ok {
+			loaded[i] = dispatch.Loaded{Event: e, Endpoint: &to}
+		} else {
+			rest = append(rest, i)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	}
+	if len(rest) > 0 {
+		err := s.snapshot(ctx, func(c *conn) (err error) {
+			for _, i := range rest {
+				key := lookups[i].DeliveryKey
+				switch loaded[i], err = s.load(c, key, now, age); {
+				case errors.Is(err, webhook.ErrUnreadable):
+					loaded[i] = dispatch.Loaded{Err: err}
+				case err != nil:
+					return fmt.Errorf("load %s: %w", key.ID(), err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for i, l := range loaded {
+		if l.Err == nil {
+			s.lanes.note(lookups[i].Tenant, lookups[i].Endpoint, l.Endpoint != nil && l.Endpoint.State == webhook.EndpointEnabled && l.Endpoint.Health.Open())
+		}
 	}
 	return loaded, nil
 }
 
-func (s *Store) load(c *conn, key webhook.DeliveryKey, now time.Time) (l dispatch.Loaded, err error) {
+// remembered answers from memory for a delivery that has no row.
+func (s *Store) remembered(key webhook.DeliveryKey, now time.Time) (e *webhook.Event, to webhook.Endpoint, ok bool) {
+	if e = s.recent.event(key, now); e == nil {
+		return nil, to, false
+	}
+	to, ok = s.known.endpoint(endpointKey{key.Tenant, key.Endpoint})
+	return e, to, ok
+}
+
+// load reads what memory does not hold; age is that of known before the snapshot.
+func (s *Store) load(c *conn, key webhook.DeliveryKey, now time.Time, age int64) (l dispatch.Loaded, err error) {
 	e, ok, err := event(c, key.Tenant, key.Event, now)
 	if err != nil {
 		return l, err
@@ -40,14 +66,16 @@ func (s *Store) load(c *conn, key webhook.DeliveryKey, now time.Time) (l dispatc
 	if ok {
 		l.Event = &e
 	}
-	to, ok, err := endpoint(c, key.Tenant, key.Endpoint)
-	if err != nil {
-		return l, err
+	to, ok := s.known.endpoint(endpointKey{key.Tenant, key.Endpoint})
+	if !ok {
+		if to, ok, err = endpoint(c, key.Tenant, key.Endpoint); err != nil {
+			return l, err
+		}
 	}
 	if ok {
 		l.Endpoint = &to
+		s.known.keepEndpoint(age, to)
 	}
-	s.lanes.note(key.Tenant, key.Endpoint, ok && to.State == webhook.EndpointEnabled && to.Health.Open())
 	d, ok, err := delivery(c, key, now)
 	if err != nil {
 		return l, err
@@ -72,6 +100,9 @@ func (s *Store) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
 		query = addDelivery
 	}
 	err := s.write(ctx, func(c *conn) error {
+		if d.Rev == 0 {
+			c.onCommit(func() { s.recent.begun(d.DeliveryKey) }) // on a conflict too: there is a row
+		}
 		save := func() error {
 			saved, err := c.exec(query, args...)
 			if err == nil && saved == 0 {

@@ -14,37 +14,52 @@ import (
 // PutEvents stores the events durably before it returns, all or none, each in
 // place of an event stored under the same reference before.
 func (s *Store) PutEvents(ctx context.Context, events []webhook.Event) error {
-	err := s.write(ctx, func(c *conn) error {
-		for _, e := range events {
-			if err := putEvent(c, e); err != nil {
-				return fmt.Errorf("put event %s: %w", e.Ref, err)
-			}
-		}
-		return nil
-	})
+	err := s.write(ctx, func(c *conn) error { return s.putEvents(c, events) })
 	if err != nil {
 		return fmt.Errorf("put %d events: %w", len(events), err)
 	}
 	return nil
 }
 
-func putEvent(c *conn, e webhook.Event) error {
-	body := e.Body
-	if body == nil {
-		body = []byte{}
+func (s *Store) putEvents(c *conn, events []webhook.Event) error {
+	for _, e := range events {
+		added, err := putEvent(c, e)
+		if err != nil {
+			return fmt.Errorf("put event %s: %w", e.Ref, err)
+		}
+		if added {
+			c.onCommit(func() { s.recent.add(e) })
+		}
 	}
-	_, err := c.exec(`
+	return nil
+}
+
+const (
+	addEvent = `
 		INSERT INTO events (tenant, ref, id, type, timestamp, targets, accepted_at, expires_at, unsent, body, channels,
 			tags, deliver_at, held, cancelled_at, expunged_at, trace, undecided)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
-		ON CONFLICT (tenant, ref) DO UPDATE SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
+		ON CONFLICT DO NOTHING`
+	replaceEvent = `
+		UPDATE events SET id = ?3, type = ?4, timestamp = ?5, targets = ?6,
 			accepted_at = ?7, expires_at = ?8, unsent = ?9, body = ?10, channels = ?11,
-			tags = ?12, deliver_at = ?13, held = ?14, cancelled_at = ?15, expunged_at = ?16, trace = ?17, undecided = ?18`,
+			tags = ?12, deliver_at = ?13, held = ?14, cancelled_at = ?15, expunged_at = ?16, trace = ?17, undecided = ?18
+		WHERE tenant = ?1 AND ref = ?2`
+)
+
+// putEvent reports whether there was none under the reference.
+func putEvent(c *conn, e webhook.Event) (added bool, err error) {
+	values := []any{
 		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinNames(e.Targets),
-		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body, joinNames(e.Channels),
+		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, e.Body, joinNames(e.Channels),
 		joinNames(e.Tags), millis(e.DeliverAt), e.Held, millis(e.CancelledAt), millis(e.ExpungedAt),
-		strings.TrimSpace(e.Trace.Parent+" "+e.Trace.State), joinNames(e.Undecided))
-	return err
+		strings.TrimSpace(e.Trace.Parent + " " + e.Trace.State), joinNames(e.Undecided),
+	}
+	n, err := c.exec(addEvent, values...)
+	if err == nil && n == 0 {
+		_, err = c.exec(replaceEvent, values...)
+	}
+	return n == 1, err
 }
 
 // MarkUnsent records that the event's messages may not have been sent.

@@ -96,20 +96,43 @@ func (q *Queue) send(ctx context.Context, messages []outgoing) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	err := q.s.write(ctx, func(c *conn) error {
-		now := q.s.now()
-		for _, m := range messages {
-			own := m.delay == 0 && q.s.lanes.isOwn(m.lane)
-			if _, err := c.exec(addMessage, q.s.nextMessage.Add(1), millis(now), millis(now.Add(m.delay)), int64(m.lane), own, m.body); err != nil {
-				return err
-			}
+	return q.s.write(ctx, func(c *conn) error { return q.s.addMessages(c, messages) })
+}
+
+func (s *Store) addMessages(c *conn, messages []outgoing) error {
+	now := s.now()
+	for _, m := range messages {
+		own := m.delay == 0 && s.lanes.isOwn(m.lane)
+		if _, err := c.exec(addMessage, s.nextMessage.Add(1), millis(now), millis(now.Add(m.delay)), int64(m.lane), own, m.body); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err == nil {
-		q.s.bell.ring()
 	}
-	return err
+	c.onCommit(s.bell.ring)
+	return nil
+}
+
+// PutAndSend stores the events and enqueues a message for each of their
+// deliveries, durably and all or nothing.
+func (s *Store) PutAndSend(ctx context.Context, events []webhook.Event) error {
+	var messages []outgoing
+	for _, e := range events {
+		if e.Held {
+			continue
+		}
+		for _, key := range e.Deliveries() {
+			messages = append(messages, newOutgoing(envelope.Envelope{DeliveryKey: key}, 0))
+		}
+	}
+	err := s.write(ctx, func(c *conn) error {
+		if err := s.putEvents(c, events); err != nil {
+			return err
+		}
+		return s.addMessages(c, messages)
+	})
+	if err != nil {
+		return fmt.Errorf("put and send %d events: %w", len(events), err)
+	}
+	return nil
 }
 
 const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, lane, own, body) VALUES (?, ?, ?, 0, 0, ?, ?, ?)"

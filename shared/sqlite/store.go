@@ -35,13 +35,14 @@ import (
 )
 
 var (
-	_ ingest.Store   = (*Store)(nil)
-	_ dispatch.Store = (*Store)(nil)
-	_ registry.Store = (*Store)(nil)
-	_ history.Store  = (*Store)(nil)
-	_ auth.Store     = (*Store)(nil)
-	_ keyring.Store  = (*Store)(nil)
-	_ audit.Store    = (*Store)(nil)
+	_ ingest.Store    = (*Store)(nil)
+	_ ingest.Handover = (*Store)(nil)
+	_ dispatch.Store  = (*Store)(nil)
+	_ registry.Store  = (*Store)(nil)
+	_ history.Store   = (*Store)(nil)
+	_ auth.Store      = (*Store)(nil)
+	_ keyring.Store   = (*Store)(nil)
+	_ audit.Store     = (*Store)(nil)
 )
 
 // Memory is the Config.Path of a store that ends with its process.
@@ -113,6 +114,8 @@ type Store struct {
 
 	nextMessage atomic.Int64
 	lanes       *lanes
+	known       known
+	recent      recent
 	back        back
 	unreleased  sync.Map // of claimKey: claims whose holder failed to let go
 	bell        bell
@@ -259,6 +262,8 @@ func (s *Store) close() error {
 	for range readers { // reads under way end first
 		<-s.readers
 	}
+	s.known.forget()
+	s.recent.clear()
 	return s.closeFile()
 }
 

@@ -11,6 +11,10 @@ import (
 // ConfigVersion returns a number that rises with every change to the tenant's
 // endpoints, or webhook.ErrNotFound when there is no such tenant.
 func (s *Store) ConfigVersion(ctx context.Context, tenant webhook.TenantID) (version int64, err error) {
+	if version, ok := s.known.version(tenant); ok {
+		return version, nil
+	}
+	age := s.known.now()
 	err = s.read(ctx, func(c *conn) error {
 		ok, err := c.row("SELECT config_version FROM tenants WHERE id = ?", []any{string(tenant)}, &version)
 		if err == nil && !ok {
@@ -21,6 +25,7 @@ func (s *Store) ConfigVersion(ctx context.Context, tenant webhook.TenantID) (ver
 	if err != nil {
 		return 0, fmt.Errorf("config version of tenant %s: %w", tenant, err)
 	}
+	s.known.keepVersion(age, tenant, version)
 	return version, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"webhookrelay/shared/webhook"
@@ -65,7 +66,7 @@ func (s *Store) writeLoop() {
 	for {
 		select {
 		case w := <-s.writes:
-			group = s.gather(append(group[:0], w))
+			group = s.gatherAll(append(group[:0], w))
 		case <-s.closing:
 			if group = s.gather(group[:0]); len(group) == 0 {
 				return
@@ -85,6 +86,18 @@ func (s *Store) gather(group []*write) []*write {
 		default:
 			return group
 		}
+	}
+	return group
+}
+
+// gatherAll also lets those go first who are about to write, for as long as that
+// brings more: a commit costs as much as many changes. Where nobody is, it
+// returns at once.
+func (s *Store) gatherAll(group []*write) []*write {
+	for had := 0; had < len(group) && len(group) < maxGroup; {
+		had = len(group)
+		runtime.Gosched()
+		group = s.gather(group)
 	}
 	return group
 }
@@ -112,6 +125,13 @@ func (s *Store) commit(group []*write) {
 			s.transact(running[i : i+1])
 		}
 	}
+	if s.writer.changesKnown {
+		s.known.forget()
+	}
+	if s.writer.changesRecent {
+		s.recent.clear()
+	}
+	s.writer.changesKnown, s.writer.changesRecent = false, false
 	for _, w := range running {
 		close(w.done)
 	}
@@ -135,6 +155,10 @@ func (s *Store) transact(writes []*write) bool {
 		s.rollback()
 		fail(writes, fmt.Errorf("commit: %w", err))
 	}
+	for _, f := range s.writer.committed {
+		f()
+	}
+	s.writer.committed = s.writer.committed[:0]
 	return true
 }
 
@@ -142,6 +166,7 @@ func (s *Store) transact(writes []*write) bool {
 // errors, such as a full disk; then this fails, and nothing is amiss.
 func (s *Store) rollback() {
 	_, _ = s.writer.exec("ROLLBACK")
+	s.writer.committed = s.writer.committed[:0]
 	s.lanes.spoil()
 }
 
