@@ -185,6 +185,16 @@ func (r row) Scan(dest ...any) error {
 	return nil
 }
 
+// usable returns ctx's error, or ErrClosed, for what needs no connection.
+func (s *Store) usable(ctx context.Context) error {
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
 // read runs f on a free reader, in one snapshot that holds every write
 // finished before the call. It returns ctx's error if ctx ends first; f itself
 // is not interrupted, so it must do bounded work.

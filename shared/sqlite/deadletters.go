@@ -54,6 +54,7 @@ func (q *Queue) StartMove(ctx context.Context) error {
 		if _, err := c.exec("DELETE FROM dead_messages"); err != nil {
 			return err
 		}
+		c.onCommit(func() { q.s.due.note(instant(now)) })
 		_, err = c.exec("INSERT OR REPLACE INTO moves (id, started_at, moved) VALUES (1, ?, ?)", now, len(dead))
 		return err
 	})

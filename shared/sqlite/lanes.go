@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"hash/fnv"
+	"iter"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -202,13 +204,18 @@ func (l *lanes) most() int {
 	return l.left()
 }
 
-// ready returns the lanes of their own that may be served now, and when the next
+// readyOwn is ready for the lanes of their own.
+func (l *lanes) readyOwn(now time.Time) (open []lane, next time.Time) {
+	return l.ready(now, maps.Keys(l.own)) // read under the lock, by ready
+}
+
+// ready returns those of the lanes that may be served now, and when the next
 // may be if none is given back; zero: that is not known.
-func (l *lanes) ready(now time.Time) (open []lane, next time.Time) {
+func (l *lanes) ready(now time.Time, waiting iter.Seq[lane]) (open []lane, next time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := l.left() <= 0
-	for key := range l.own {
+	for key := range waiting {
 		switch at := pacedUntil(l.down[key]); {
 		case !l.room(key):
 			full = true
@@ -226,8 +233,9 @@ func (l *lanes) ready(now time.Time) (open []lane, next time.Time) {
 	return open, next
 }
 
+// earliest treats the zero time as one that is not known.
 func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a
@@ -240,6 +248,13 @@ func (l *lanes) ownTurn() bool {
 	defer l.mu.Unlock()
 	l.turn++
 	return l.turn%2 == 0
+}
+
+// unread reports whether own may differ from the table.
+func (l *lanes) unread() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stale
 }
 
 func (l *lanes) isOwn(key lane) bool {

@@ -45,9 +45,23 @@ func (s *Store) numberMessages() error {
 }
 
 // releaseMessages shows the messages again that an earlier process had received
-// and neither deleted nor hidden when it ended: nobody works on them any more.
+// and neither deleted nor hidden when it ended, or had in memory: nobody works
+// on them any more.
 func (s *Store) releaseMessages() error {
 	_, err := s.writer.exec("UPDATE messages SET visible_at = sent_at, leased = 0 WHERE leased = 1")
+	if err == nil {
+		_, err = s.writer.exec("UPDATE messages SET visible_at = sent_at WHERE visible_at = 0")
+	}
+	return err
+}
+
+// readQueue reads what memory says of the messages in the file.
+func (s *Store) readQueue() error {
+	if err := s.lanes.read(s.writer); err != nil {
+		return err
+	}
+	at, err := firstDue(s.writer)
+	s.due.set(at)
 	return err
 }
 
@@ -101,13 +115,24 @@ func (q *Queue) send(ctx context.Context, messages []outgoing) error {
 
 func (s *Store) addMessages(c *conn, messages []outgoing) error {
 	now := s.now()
-	for _, m := range messages {
-		own := m.delay == 0 && s.lanes.isOwn(m.lane)
-		if _, err := c.exec(addMessage, s.nextMessage.Add(1), millis(now), millis(now.Add(m.delay)), int64(m.lane), own, m.body); err != nil {
+	var kept []messageRow
+	for _, out := range messages {
+		m := messageRow{seq: s.nextMessage.Add(1), sentAt: millis(now), visibleAt: millis(now.Add(out.delay)), lane: out.lane, body: out.body}
+		own := out.delay == 0 && s.lanes.isOwn(out.lane)
+		if out.delay == 0 && !own && s.fresh.room(out.lane) > len(kept) {
+			m.visibleAt = 0
+			kept = append(kept, m)
+		} else {
+			c.onCommit(func() { s.due.note(instant(m.visibleAt)) })
+		}
+		if _, err := c.exec(addMessage, m.seq, m.sentAt, m.visibleAt, int64(m.lane), own, m.body); err != nil {
 			return err
 		}
 	}
-	c.onCommit(s.bell.ring)
+	c.onCommit(func() {
+		s.fresh.add(kept)
+		s.bell.ring()
+	})
 	return nil
 }
 
@@ -146,9 +171,10 @@ func (q *Queue) Delete(ctx context.Context, messages []dispatch.Message) error {
 			if !ok {
 				continue
 			}
-			if _, err := c.exec("DELETE FROM messages WHERE seq = ? AND receives = ?", seq, receives); err != nil {
+			if _, err := c.exec("DELETE FROM messages WHERE seq = ?1 AND "+receivedFresh, seq, receives); err != nil {
 				return err
 			}
+			c.onCommit(func() { q.s.fresh.left(seq) })
 		}
 		return nil
 	})
@@ -169,14 +195,20 @@ func (q *Queue) Hide(ctx context.Context, hidings []dispatch.Hiding) (failed []s
 		failed = nil
 		for _, h := range hidings {
 			seq, receives, _ := parseReceipt(h.Receipt)
-			hidden, err := c.exec("UPDATE messages SET visible_at = ?, leased = 0 WHERE seq = ? AND receives = ?",
-				millis(now.Add(h.Wait)), seq, receives)
+			until := now.Add(h.Wait)
+			hidden, err := c.exec("UPDATE messages SET visible_at = ?3, receives = ?2, leased = 0 WHERE seq = ?1 AND "+receivedFresh,
+				seq, receives, millis(until))
 			if err != nil {
 				return err
 			}
 			if hidden == 0 {
 				failed = append(failed, h.MessageID)
+				continue
 			}
+			c.onCommit(func() {
+				q.s.fresh.left(seq)
+				q.s.due.note(until)
+			})
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"webhookrelay/shared/dispatch"
@@ -13,21 +14,117 @@ import (
 // possibly none, and hides them for the queue's visibility timeout. A message
 // that was received as often as allowed goes to the dead-letter queue instead.
 func (q *Queue) Receive(ctx context.Context, limit int) ([]dispatch.Message, error) {
+	if err := q.s.usable(ctx); err != nil {
+		return nil, fmt.Errorf("receive messages: %w", err)
+	}
+	var got []messageRow
+	if now := q.s.now(); q.s.storedDue(now) {
+		// Neither those in the file nor those in memory are to wait for the others.
+		share := limit
+		if q.s.lanes.ownTurn() {
+			share = max(1, limit/2)
+		}
+		var err error
+		if got, err = q.receiveStored(ctx, share); err != nil {
+			return nil, fmt.Errorf("receive messages: %w", err)
+		}
+	}
+	now := q.s.now()
+	got = append(got, q.s.fresh.receive(q.s.lanes, limit-len(got), now, now.Add(q.s.visibility))...)
+	messages := make([]dispatch.Message, len(got))
+	for i, m := range got {
+		messages[i] = m.message()
+	}
+	return messages, nil
+}
+
+// storedDue reports whether the file may hold messages to receive.
+func (s *Store) storedDue(now time.Time) bool {
+	if s.lanes.unread() || len(s.fresh.lapsed(now)) > 0 {
+		return true
+	}
+	if due := s.due.get(); !due.IsZero() && !due.After(now) {
+		return true
+	}
+	open, _ := s.lanes.readyOwn(now)
+	return len(open) > 0
+}
+
+// due is when the first message in the common lane becomes visible; zero: there
+// is none. It may be too early, never too late. The zero due is ready.
+type due struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (d *due) get() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at
+}
+
+// set is for the writer, once it is on disk.
+func (d *due) set(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = at
+}
+
+// note is for the writer, once a message is on disk that becomes visible then.
+func (d *due) note(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = earliest(d.at, at)
+}
+
+// receiveStored receives from the file.
+func (q *Queue) receiveStored(ctx context.Context, limit int) ([]messageRow, error) {
 	r := receiving{s: q.s}
 	err := q.s.write(ctx, func(c *conn) error {
 		r.undo() // of a run before, which came to nothing
 		r.c, r.now, r.left = c, q.s.now(), limit
-		return r.run()
+		if err := r.showLapsed(); err != nil {
+			return err
+		}
+		if err := r.run(); err != nil {
+			return err
+		}
+		return r.noteDue()
 	})
 	if err != nil {
 		r.undo()
-		return nil, fmt.Errorf("receive messages: %w", err)
+		return nil, err
 	}
-	messages := make([]dispatch.Message, len(r.got))
-	for i, m := range r.got {
-		messages[i] = m.message()
+	return r.got, nil
+}
+
+func (r *receiving) showLapsed() error {
+	for _, seq := range r.s.fresh.lapsed(r.now) {
+		if _, err := r.c.exec(showLapsed, seq, millis(r.now)); err != nil {
+			return err
+		}
+		r.c.onCommit(func() { r.s.fresh.left(seq) })
 	}
-	return messages, nil
+	return nil
+}
+
+const firstVisible = "SELECT visible_at FROM messages WHERE own = 0 AND visible_at > 0 ORDER BY visible_at LIMIT 1"
+
+// firstDue is when the first message in the common lane becomes visible; zero:
+// there is none.
+func firstDue(c *conn) (at time.Time, err error) {
+	var visible int64
+	found, err := c.row(firstVisible, nil, &visible)
+	if found {
+		at = instant(visible)
+	}
+	return at, err
+}
+
+func (r *receiving) noteDue() error {
+	at, err := firstDue(r.c)
+	r.c.onCommit(func() { r.s.due.set(at) })
+	return err
 }
 
 // receiving is one receive.
@@ -65,7 +162,7 @@ func (r *receiving) run() error {
 }
 
 const (
-	oldestVisible = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 0 AND visible_at <= ? ORDER BY visible_at, seq LIMIT ?"
+	oldestVisible = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 0 AND visible_at > 0 AND visible_at <= ? ORDER BY visible_at, seq LIMIT ?"
 	// What is in a lane of its own is visible.
 	oldestOfLane = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 1 AND lane = ? ORDER BY visible_at, seq LIMIT ?"
 	receiveOne   = "UPDATE messages SET visible_at = ?, receives = ?, leased = 1, own = 0 WHERE seq = ?"
@@ -120,7 +217,7 @@ func (r *receiving) belongsAside(m messageRow) bool {
 // fromOwn takes messages from the lanes that endpoints have of their own, from
 // each its share.
 func (r *receiving) fromOwn() error {
-	open, _ := r.s.lanes.ready(r.now)
+	open, _ := r.s.lanes.readyOwn(r.now)
 	for i, key := range open {
 		if r.left == 0 {
 			return nil

@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7, schema8}
+var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7, schema8, schema9}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -157,6 +157,12 @@ CREATE TABLE event_types (
 ) WITHOUT ROWID;
 
 ALTER TABLE events ADD COLUMN undecided TEXT NOT NULL DEFAULT '';
+`
+
+// schema9 leaves messages that are kept in memory out of the index of those to receive.
+const schema9 = `
+DROP INDEX messages_visible;
+CREATE INDEX messages_visible ON messages (visible_at) WHERE own = 0 AND visible_at > 0;
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

@@ -114,6 +114,8 @@ type Store struct {
 
 	nextMessage atomic.Int64
 	lanes       *lanes
+	fresh       *fresh
+	due         due
 	known       known
 	recent      recent
 	back        back
@@ -137,7 +139,7 @@ func open(cfg Config) (_ *Store, err error) {
 	}
 	s := &Store{
 		now: cfg.Now, visibility: cfg.Visibility, maxReceives: cfg.MaxReceives,
-		ids: id.NewSource(), lanes: newLanes(cfg.Places),
+		ids: id.NewSource(), lanes: newLanes(cfg.Places), fresh: newFresh(),
 		readers: make(chan *conn, readers),
 		writes:  make(chan *write, maxGroup),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
@@ -172,6 +174,9 @@ func open(cfg Config) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	if err := s.releaseMessages(); err != nil {
+		return nil, explain(err)
+	}
+	if err := s.readQueue(); err != nil {
 		return nil, explain(err)
 	}
 	for range readers {
@@ -264,7 +269,7 @@ func (s *Store) close() error {
 	}
 	s.known.forget()
 	s.recent.clear()
-	return s.closeFile()
+	return errors.Join(s.settleFresh(), s.closeFile())
 }
 
 func (s *Store) closeFile() error {

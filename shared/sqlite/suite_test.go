@@ -100,8 +100,9 @@ func TestQueueKeepsTheRules(t *testing.T) {
 
 // mayScan are the statements that read a whole table, and what makes that right.
 var mayScan = []string{
-	"FROM dead_messages", // counting or moving all of them; they are few
-	"FROM sqlite_master", // once, on opening
+	"FROM dead_messages",                             // counting or moving all of them; they are few
+	"FROM sqlite_master",                             // once, on opening
+	"UPDATE messages SET visible_at = sent_at WHERE", // the same
 }
 
 // checkPlans fails when a statement that s has run reads a table from end to

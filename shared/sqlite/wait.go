@@ -42,23 +42,19 @@ func (q *Queue) Wait(ctx context.Context) error {
 // nextMessageAt returns when a receive is worth the next try; zero: not before
 // something changes.
 func (s *Store) nextMessageAt(ctx context.Context) (at time.Time, err error) {
+	if err := s.usable(ctx); err != nil {
+		return at, err
+	}
 	now := s.now()
-	open, at := s.lanes.ready(now)
-	if len(open) > 0 {
+	open, at := s.lanes.readyOwn(now)
+	if len(open) > 0 || s.lanes.unread() {
 		return now, nil
 	}
-	if s.lanes.most() <= 0 {
-		return at, nil
+	at = earliest(at, s.fresh.next(s.lanes, now))
+	if s.lanes.most() > 0 {
+		at = earliest(at, s.due.get())
 	}
-	err = s.read(ctx, func(c *conn) error {
-		var visible int64
-		found, err := c.row("SELECT visible_at FROM messages WHERE own = 0 AND visible_at > 0 ORDER BY visible_at LIMIT 1", nil, &visible)
-		if found {
-			at = earliest(at, instant(visible))
-		}
-		return err
-	})
-	return at, err
+	return at, nil
 }
 
 // bell wakes everyone who listens. The zero bell is ready.
