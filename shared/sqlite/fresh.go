@@ -56,6 +56,13 @@ func (f *fresh) add(messages []messageRow) {
 	f.count += len(messages)
 }
 
+// waiting reports whether any message waits to be received.
+func (f *fresh) waiting() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count > 0
+}
+
 // receive takes at most limit messages that have a place, from each endpoint its
 // share.
 func (f *fresh) receive(l *lanes, limit int, now, until time.Time) (got []messageRow) {
@@ -64,7 +71,7 @@ func (f *fresh) receive(l *lanes, limit int, now, until time.Time) (got []messag
 	if f.count == 0 {
 		return nil
 	}
-	open, _ := l.ready(now, maps.Keys(f.lines))
+	open, _ := l.readyOf(now, maps.Keys(f.lines))
 	for i, key := range open {
 		others := len(open) - i - 1
 		share := (limit - len(got) + others) / (others + 1)
@@ -92,7 +99,7 @@ func (f *fresh) receive(l *lanes, limit int, now, until time.Time) (got []messag
 func (f *fresh) next(l *lanes, now time.Time) (next time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	open, next := l.ready(now, maps.Keys(f.lines))
+	open, next := l.readyOf(now, maps.Keys(f.lines))
 	if len(open) > 0 {
 		return now
 	}

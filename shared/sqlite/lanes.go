@@ -204,16 +204,22 @@ func (l *lanes) most() int {
 	return l.left()
 }
 
-// readyOwn is ready for the lanes of their own.
+// readyOwn is readyOf for the lanes of their own.
 func (l *lanes) readyOwn(now time.Time) (open []lane, next time.Time) {
-	return l.ready(now, maps.Keys(l.own)) // read under the lock, by ready
-}
-
-// ready returns those of the lanes that may be served now, and when the next
-// may be if none is given back; zero: that is not known.
-func (l *lanes) ready(now time.Time, waiting iter.Seq[lane]) (open []lane, next time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.ready(now, maps.Keys(l.own))
+}
+
+// readyOf returns those of the lanes that may be served now, and when the next
+// may be if none is given back; zero: that is not known.
+func (l *lanes) readyOf(now time.Time, waiting iter.Seq[lane]) (open []lane, next time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ready(now, waiting)
+}
+
+func (l *lanes) ready(now time.Time, waiting iter.Seq[lane]) (open []lane, next time.Time) {
 	full := l.left() <= 0
 	for key := range waiting {
 		switch at := pacedUntil(l.down[key]); {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -189,6 +190,9 @@ func TestPlaces(t *testing.T) {
 		}
 		woken := make(chan error)
 		go func() { woken <- q.Wait(t.Context()) }()
+		for !q.s.bell.heard() {
+			runtime.Gosched()
+		}
 		q.Settled(working[0])
 		must(t, <-woken)
 		receive(t, q.Queue, 1)
@@ -485,4 +489,11 @@ func BenchmarkReceiveBesideABacklog(b *testing.B) {
 			}
 		})
 	}
+}
+
+// heard reports whether anybody listens.
+func (b *bell) heard() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rung != nil
 }

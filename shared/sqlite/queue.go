@@ -230,7 +230,8 @@ func (q *Queue) Hide(ctx context.Context, hidings []dispatch.Hiding) (failed []s
 func (q *Queue) Settled(m dispatch.Message) { q.settled(m.Receipt) }
 
 func (q *Queue) settled(receipt string) {
-	if seq, receives, ok := parseReceipt(receipt); ok && q.s.lanes.leave(seq, receives) {
+	seq, receives, ok := parseReceipt(receipt)
+	if ok && (q.s.lanes.leave(seq, receives) || q.s.fresh.waiting()) {
 		q.s.bell.ring()
 	}
 }

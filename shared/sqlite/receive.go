@@ -21,8 +21,8 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]dispatch.Message, err
 	if now := q.s.now(); q.s.storedDue(now) {
 		// Neither those in the file nor those in memory are to wait for the others.
 		share := limit
-		if q.s.lanes.ownTurn() {
-			share = max(1, limit/2)
+		if q.s.fresh.waiting() {
+			share = (limit + 1) / 2
 		}
 		var err error
 		if got, err = q.receiveStored(ctx, share); err != nil {
