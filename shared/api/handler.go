@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"webhookrelay/shared/audit"
@@ -93,14 +94,15 @@ func addressOf(r *http.Request) string {
 
 // whole knows every address of the relay, so that an Allow header names also
 // the methods that another function serves. It knows no handlers: they would
-// bring the code of all functions into each.
-var whole = func() *http.ServeMux {
+// bring the code of all functions into each. It is made when it is first asked,
+// for few requests go astray and every cold start would wait for it.
+var whole = sync.OnceValue(func() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, address := range addresses {
 		mux.Handle(address, http.NotFoundHandler())
 	}
 	return mux
-}()
+})
 
 // addresses lists every route; a test holds it against the groups.
 var addresses = []string{
@@ -169,7 +171,7 @@ func (c Config) outermost(mux *http.ServeMux) http.Handler {
 			}
 		}()
 		if _, pattern := mux.Handler(r); pattern == "" {
-			writeError(w, r, c.Log, noRoute(whole, w, r))
+			writeError(w, r, c.Log, noRoute(whole(), w, r))
 			return
 		}
 		mux.ServeHTTP(w, r)

@@ -136,10 +136,19 @@ const showLapsed = "UPDATE messages SET visible_at = ?2, receives = 1 WHERE seq 
 
 // settleFresh writes down which messages were received, for the next process.
 func (s *Store) settleFresh() error {
+	s.fresh.mu.Lock()
+	defer s.fresh.mu.Unlock()
+	if len(s.fresh.leases) == 0 {
+		return nil
+	}
+	if _, err := s.writer.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
 	for seq := range s.fresh.leases {
 		if _, err := s.writer.exec("UPDATE messages SET receives = 1 WHERE seq = ? AND visible_at = 0", seq); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := s.writer.exec("COMMIT")
+	return err
 }
