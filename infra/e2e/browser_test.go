@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,12 +93,34 @@ var (
 	phone = size{375, 812}
 )
 
+// gatewayAddress is the relay's address as API Gateway on AWS has it, with nothing
+// before the stage. LocalStack has more there, which functions are not told of.
+func gatewayAddress(t *testing.T, base string) string {
+	t.Helper()
+	at, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := strings.LastIndexByte(at.Path, '/')
+	if last <= 0 {
+		return base
+	}
+	stage := at.Path[last:]
+	at.Path = at.Path[:last]
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(at)
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL + stage
+}
+
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	needsBrowser(t)
 	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx, base: relay.base}
+	b := &tab{t: t, ctx: ctx, base: gatewayAddress(t, relay.base)}
 	b.run() // opens it; from then on each step has a limit of its own
 	if err := chromedp.Listen(ctx, b.listen); err != nil {
 		t.Fatal(err)
