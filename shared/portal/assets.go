@@ -1,15 +1,12 @@
 package portal
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"io/fs"
 	"net/http"
 	"path"
-	"strings"
 	"sync"
 )
 
@@ -20,8 +17,6 @@ var assetFiles embed.FS
 type asset struct {
 	hash, kind string
 	body       []byte
-	// packed is body with gzip, which neither API Gateway nor Lambda does.
-	packed []byte
 }
 
 var assetKinds = map[string]string{
@@ -40,29 +35,10 @@ var assets = sync.OnceValue(func() map[string]asset {
 			panic(err) // embedded
 		}
 		sum := sha256.Sum256(body)
-		found[entry.Name()] = asset{hex.EncodeToString(sum[:6]), assetKinds[path.Ext(entry.Name())], body, pack(body)}
+		found[entry.Name()] = asset{hex.EncodeToString(sum[:6]), assetKinds[path.Ext(entry.Name())], body}
 	}
 	return found
 })
-
-func pack(body []byte) []byte {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write(body) // a buffer takes every write
-	_ = w.Close()
-	return packed.Bytes()
-}
-
-// takesGzip reports whether the browser names gzip without refusing it.
-func takesGzip(r *http.Request) bool {
-	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, weight, _ := strings.Cut(strings.TrimSpace(coding), ";")
-		if name == "gzip" && strings.TrimSpace(weight) != "q=0" {
-			return true
-		}
-	}
-	return false
-}
 
 func serveAsset(w http.ResponseWriter, r *http.Request) {
 	found, ok := assets()[r.PathValue("name")]
@@ -72,11 +48,5 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", found.kind)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("Vary", "Accept-Encoding")
-	body := found.body
-	if takesGzip(r) {
-		body = found.packed
-		w.Header().Set("Content-Encoding", "gzip")
-	}
-	_, _ = w.Write(body) // the browser is gone; nothing is left to say
+	_, _ = w.Write(found.body) // the browser is gone; nothing is left to say
 }
