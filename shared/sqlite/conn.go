@@ -94,7 +94,11 @@ func (c *conn) bound(query string, args []any) (*statement, error) {
 		case string:
 			stmt.BindText(i+1, value)
 		case []byte:
-			stmt.BindBytes(i+1, value)
+			if value == nil {
+				stmt.BindNull(i + 1)
+			} else {
+				stmt.BindBytes(i+1, value)
+			}
 		case int64:
 			stmt.BindInt64(i+1, value)
 		case int:
@@ -168,8 +172,10 @@ func (r row) Scan(dest ...any) error {
 		case *bool:
 			*to = r.stmt.ColumnBool(i)
 		case *[]byte:
-			*to = make([]byte, r.stmt.ColumnLen(i))
-			r.stmt.ColumnBytes(i, *to)
+			if *to = nil; r.stmt.ColumnType(i) != engine.TypeNull {
+				*to = make([]byte, r.stmt.ColumnLen(i))
+				r.stmt.ColumnBytes(i, *to)
+			}
 		default:
 			value := reflect.ValueOf(to).Elem()
 			switch value.Kind() {

@@ -20,6 +20,9 @@ var typeRules = []rule{
 		bare := catalogue.Type{Name: s.typeName(".bare"), CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now()}
 		s.putType(bare)
 		s.expectType(t, bare)
+		if got, err := s.EventType(t.Context(), bare.Name); err != nil || got.Schema != nil || got.Example != nil {
+			t.Errorf("a type without a schema has %#v and %#v, %v", got.Schema, got.Example, err)
+		}
 	}},
 
 	{"AnEventTypePutAgainIsReplacedWhole", func(t *testing.T, s *bench) {
