@@ -74,7 +74,11 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, document := range append(append(documents, more...), filepath.Join(root, "README.md")) {
+	examples, err := filepath.Glob(filepath.Join(root, "infra/examples/*/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range slices.Concat(documents, more, examples, []string{filepath.Join(root, "README.md"), filepath.Join(root, "infra/examples/README.md")}) {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
