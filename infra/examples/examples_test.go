@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"webhookrelay/infra/examples/receiver"
+	"webhookrelay/shared/client"
 )
 
 const adminKey = "examples-admin-key-0123456789"
@@ -48,6 +52,75 @@ func TestAnExampleWithoutARelaySaysWhatIsMissing(t *testing.T) {
 	said, err := program.CombinedOutput()
 	if err == nil || !strings.Contains(string(said), "RELAY_URL") {
 		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// The receiver that the examples share does what receiving.md asks of one.
+func TestTheReceiverTakesWhatTheRelaySignedAndTakesItOnce(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	relay, err := client.New(client.Config{URL: startRelay(t), Key: adminKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := relay.PutTenant(ctx, "acme", "Acme"); err != nil {
+		t.Fatal(err)
+	}
+	arrived := make(chan receiver.Webhook, 10)
+	r, err := receiver.Start(func(w receiver.Webhook) error { arrived <- w; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Subscribe(ctx, relay, "acme", client.NewEndpoint{ID: "erp"}); err != nil {
+		t.Fatal(err)
+	}
+	erp, err := relay.GetEndpoint(ctx, "acme", "erp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := http.Post(erp.URL, "application/json", strings.NewReader(`{"type":"order.placed","data":{}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forged.Body.Close()
+	if forged.StatusCode != http.StatusBadRequest {
+		t.Errorf("what nobody signed is answered %d", forged.StatusCode)
+	}
+	for _, id := range []string{"first", "second"} {
+		if _, err := relay.PostEvent(ctx, "acme", client.NewEvent{ID: id, Type: "order.placed", Data: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+		delivery := awaitAttempts(ctx, t, relay, id, 1)
+		if w := <-arrived; w.ID != id || w.Endpoint != "erp" || w.Type != "order.placed" {
+			t.Errorf("%s arrived as %+v", id, w)
+		}
+		// What was delivered is sent again, and taken without being handled.
+		if _, err := relay.RetryDelivery(ctx, "acme", delivery.ID); err != nil {
+			t.Fatal(err)
+		}
+		awaitAttempts(ctx, t, relay, id, 2)
+	}
+	if len(arrived) > 0 {
+		t.Errorf("handled again: %+v", <-arrived)
+	}
+}
+
+// awaitAttempts returns the event's only delivery once so many attempts of it are on record.
+func awaitAttempts(ctx context.Context, t *testing.T, relay *client.Client, event string, count int) client.Delivery {
+	t.Helper()
+	for {
+		found, err := relay.GetEvent(ctx, "acme", event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if delivery := found.Deliveries[0]; delivery.AttemptCount >= count {
+			if delivery.State != client.Delivered {
+				t.Fatalf("the delivery is %+v", delivery)
+			}
+			return delivery
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
