@@ -121,13 +121,16 @@ func TestWhatALoadMeets(t *testing.T) {
 func TestNeedsGrowWithTheRate(t *testing.T) {
 	t.Parallel()
 	r := results()
+	upTo := func(most float64) *rapid.Generator[float64] {
+		return rapid.Map(rapid.Float64Range(0, most), func(x float64) float64 { return math.Round(x*1e6) / 1e6 })
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		l := capacity.Load{
 			Rate:       rapid.Float64Range(0.01, 1e5).Draw(t, "rate"),
 			PerRequest: rapid.Float64Range(1, 100).Draw(t, "per request"),
-			Endpoints:  rapid.Float64Range(0, 100).Draw(t, "endpoints"),
-			Failing:    rapid.Float64Range(0, 1).Draw(t, "failing"),
-			Hanging:    rapid.Float64Range(0, 1).Draw(t, "hanging"),
+			Endpoints:  upTo(100).Draw(t, "endpoints"),
+			Failing:    upTo(1).Draw(t, "failing"),
+			Hanging:    upTo(1).Draw(t, "hanging"),
 			Answer:     time.Duration(rapid.Int64Range(1, int64(15*time.Second)).Draw(t, "answer")),
 			Tenants:    rapid.Float64Range(1, 1000).Draw(t, "tenants"),
 		}

@@ -49,9 +49,13 @@ const (
 
 // putEvent reports whether there was none under the reference.
 func putEvent(c *conn, e webhook.Event) (added bool, err error) {
+	body := e.Body
+	if body == nil {
+		body = []byte{}
+	}
 	values := []any{
 		string(e.Tenant), string(e.Ref), string(e.ID), string(e.Type), millis(e.Timestamp), joinNames(e.Targets),
-		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, e.Body, joinNames(e.Channels),
+		millis(e.AcceptedAt), millis(e.ExpiresAt), e.Unsent, body, joinNames(e.Channels),
 		joinNames(e.Tags), millis(e.DeliverAt), e.Held, millis(e.CancelledAt), millis(e.ExpungedAt),
 		strings.TrimSpace(e.Trace.Parent + " " + e.Trace.State), joinNames(e.Undecided),
 	}
