@@ -59,7 +59,7 @@ step "race detector"
 env -u RELAY_TEST_AWS_ENDPOINT -u RELAY_TEST_REQUIRED make --no-print-directory test-race
 
 step "fuzz, for some minutes in all"
-infra/fuzz.sh 8s
+infra/fuzz.sh 5s
 
 if need "Schemathesis, Checkov, Redocly and makers of clients" infra/audit/install.sh; then
   step "openapi.yaml, and clients in other languages made from it"
