@@ -49,7 +49,7 @@ func TestTheCatalogueOfEventTypes(t *testing.T) {
 	document := `{"openapi":"3.1.0","webhooks":{"` + group + `.lost":{"post":{"summary":"Lost."}},"` + group + `-bad":{"post":{}}}}`
 	for _, dryRun := range []string{"true", "false"} {
 		body := `{"openapi":` + document + `,"dry_run":` + dryRun + `}`
-		got := as[imported](t, relay.send(t, http.MethodPost, "/v1/event-types/import", body).must(t, http.StatusOK))
+		got := as[imported](t, relay.send(t, http.MethodPost, "/v1/event-type-imports", body).must(t, http.StatusOK))
 		if got.Refused != 1 || len(got.Data) != 2 || got.Data[1].Change != "created" || got.Data[0].Detail == "" {
 			t.Errorf("dry run %s: %+v", dryRun, got)
 		}

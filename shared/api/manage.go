@@ -84,7 +84,7 @@ func (m Manage) routes() []route {
 		{method: http.MethodGet, pattern: "/v1/keys", needs: auth.Operate, handle: m.listKeys},
 		{method: http.MethodDelete, pattern: "/v1/keys/{key}", needs: auth.Operate, handle: m.deleteKey},
 		{method: http.MethodGet, pattern: types, needs: auth.ReadTypes, handle: m.listTypes},
-		{method: http.MethodPost, pattern: types + "/import", needs: auth.Operate, handle: m.importTypes},
+		{method: http.MethodPost, pattern: "/v1/event-type-imports", needs: auth.Operate, handle: m.importTypes},
 		{method: http.MethodGet, pattern: types + "/{type}", needs: auth.ReadTypes, handle: m.getType},
 		{method: http.MethodPut, pattern: types + "/{type}", needs: auth.Operate, handle: m.putType},
 		{method: http.MethodDelete, pattern: types + "/{type}", needs: auth.Operate, handle: m.deleteType},

@@ -117,7 +117,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"GET /v1/dead-letters: admin",
 		"POST /v1/dead-letters/redrive: admin",
 		"GET /v1/event-types: admin tenant read portal",
-		"POST /v1/event-types/import: admin",
+		"POST /v1/event-type-imports: admin",
 		"DELETE /v1/event-types/{type}: admin",
 		"GET /v1/event-types/{type}: admin tenant read portal",
 		"PUT /v1/event-types/{type}: admin",

@@ -90,7 +90,7 @@ func (c *Client) DeleteEventType(ctx context.Context, name string) error {
 func (c *Client) ImportEventTypes(ctx context.Context, document json.RawMessage, dryRun bool) (Import, error) {
 	var answer Import
 	_, err := c.do(ctx, call{
-		method: http.MethodPost, path: typesPath + "/import", repeatable: true,
+		method: http.MethodPost, path: "/v1/event-type-imports", repeatable: true,
 		body: struct {
 			OpenAPI json.RawMessage `json:"openapi"`
 			DryRun  bool            `json:"dry_run,omitempty"`
