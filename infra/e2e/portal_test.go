@@ -46,7 +46,7 @@ func (n tenant) history(t *testing.T) (well, failing, dead endpoint) {
 func TestPortalShowsAReceiverWhatNeedsAttention(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
-	n := newTenant(t)
+	n := b.undisturbed()
 	_, failing, dead := n.history(t)
 	b.enter(n)
 	if at := b.at(); at != "/portal/t/"+n.id {
@@ -65,7 +65,7 @@ func TestPortalShowsAReceiverWhatNeedsAttention(t *testing.T) {
 
 	b.open("/portal/t/" + n.id + "/deliveries?status=dead&endpoint=" + dead.ID)
 	b.turn("order.placed")
-	b.await("Given up after 4 tries", "the endpoint's server failed", "Look in its log", "500 Internal Server Error", `alert(1)</script>`, `out of stock\u202e`, `"order": "100`)
+	b.await("Given up after ", "the endpoint's server failed", "Look in its log", "500 Internal Server Error", `alert(1)</script>`, `out of stock\u202e`, `"order": "100`)
 	b.look("delivery-dead")
 
 	b.open("/portal/t/" + n.id + "/deliveries?status=retrying&endpoint=" + failing.ID)
@@ -186,6 +186,16 @@ func (b *tab) ownRelay(flags ...string) tenant {
 	return p.newTenant(b.t, "acme")
 }
 
+// undisturbed is a tenant of a relay of its own, where there can be one: elsewhere
+// another test's redrive may bring dead deliveries back.
+func (b *tab) undisturbed() tenant {
+	b.t.Helper()
+	if relay.deployed {
+		return newTenant(b.t)
+	}
+	return b.ownRelay()
+}
+
 func TestPortalShowsWhatAFilterLetsThroughAsItIsTyped(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
@@ -281,7 +291,7 @@ func TestPortalSendsAgainWhatFailed(t *testing.T) {
 func TestPortalNarrowsAListWithoutLoadingThePage(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
-	n := newTenant(t)
+	n := b.undisturbed()
 	well, _, _ := n.history(t)
 	b.enter(n)
 	b.open("/portal/t/" + n.id + "/deliveries")
@@ -361,6 +371,10 @@ func TestPortalIsUsedByKeyboard(t *testing.T) {
 	if at := ask[string](b, `location.hash`); at != "#main" {
 		t.Errorf("the skip link leads to %q", at)
 	}
+	eventually(t, patience, func() (bool, string) {
+		at := ask[string](b, `document.activeElement.id`)
+		return at == "main", "the focus is at " + at
+	})
 	if next := press(kb.Tab); next != "Add an endpoint" {
 		t.Errorf("and the next Tab to %q", next)
 	}
@@ -374,10 +388,10 @@ func TestPortalIsUsedByKeyboard(t *testing.T) {
 func TestPortalShowsTheOperatorAllTenants(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
-	n := newTenant(t)
+	n := b.undisturbed()
 	_, _, dead := n.history(t)
 	b.open("/portal")
-	b.fill("key", relay.key)
+	b.fill("key", n.key)
 	b.turn("Sign in")
 	b.await("Tenants", "In the dead-letter queue", "Make a tenant")
 	b.look("tenants")
@@ -387,7 +401,7 @@ func TestPortalShowsTheOperatorAllTenants(t *testing.T) {
 	b.fill("name", "Made in the portal")
 	b.turn("Make it")
 	b.await("No endpoint yet")
-	if got := as[struct{ Name string }](t, relay.get(t, "/v1/tenants/"+made).must(t, http.StatusOK)).Name; got != "Made in the portal" {
+	if got := as[struct{ Name string }](t, n.get(t, "/v1/tenants/"+made).must(t, http.StatusOK)).Name; got != "Made in the portal" {
 		t.Errorf("it is called %q", got)
 	}
 
