@@ -46,7 +46,7 @@ func (n tenant) history(t *testing.T) (well, failing, dead endpoint) {
 func TestPortalShowsAReceiverWhatNeedsAttention(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
-	n := b.undisturbed()
+	n := b.ownRelay()
 	_, failing, dead := n.history(t)
 	b.enter(n)
 	if at := b.at(); at != "/portal/t/"+n.id {
@@ -186,16 +186,6 @@ func (b *tab) ownRelay(flags ...string) tenant {
 	return p.newTenant(b.t, "acme")
 }
 
-// undisturbed is a tenant of a relay of its own, where there can be one: elsewhere
-// another test's redrive may bring dead deliveries back.
-func (b *tab) undisturbed() tenant {
-	b.t.Helper()
-	if relay.deployed {
-		return newTenant(b.t)
-	}
-	return b.ownRelay()
-}
-
 func TestPortalShowsWhatAFilterLetsThroughAsItIsTyped(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
@@ -291,7 +281,7 @@ func TestPortalSendsAgainWhatFailed(t *testing.T) {
 func TestPortalNarrowsAListWithoutLoadingThePage(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
-	n := b.undisturbed()
+	n := b.ownRelay()
 	well, _, _ := n.history(t)
 	b.enter(n)
 	b.open("/portal/t/" + n.id + "/deliveries")
@@ -388,7 +378,7 @@ func TestPortalIsUsedByKeyboard(t *testing.T) {
 func TestPortalShowsTheOperatorAllTenants(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
-	n := b.undisturbed()
+	n := b.ownRelay()
 	_, _, dead := n.history(t)
 	b.open("/portal")
 	b.fill("key", n.key)
