@@ -5,7 +5,6 @@
 package envelope
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,12 +51,8 @@ func Encode(e Envelope) string {
 // Unknown fields are ignored: a later release may have added them.
 func Decode(body []byte) (Envelope, error) {
 	var w wire
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(&w); err != nil {
+	if err := json.Unmarshal(body, &w); err != nil {
 		return Envelope{}, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	if dec.More() {
-		return Envelope{}, fmt.Errorf("%w: something follows the JSON", ErrMalformed)
 	}
 	if w.Version != Version {
 		if w.Version > 0 {

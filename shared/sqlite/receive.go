@@ -161,10 +161,12 @@ func (r *receiving) run() error {
 	return r.fromOwn()
 }
 
+// A limit that is a parameter and nothing else would have SQLite plan the statement
+// anew each time, to suit the number.
 const (
-	oldestVisible = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 0 AND visible_at > 0 AND visible_at <= ? ORDER BY visible_at, seq LIMIT ?"
+	oldestVisible = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 0 AND visible_at > 0 AND visible_at <= ? ORDER BY visible_at, seq LIMIT ? + 0"
 	// What is in a lane of its own is visible.
-	oldestOfLane = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 1 AND lane = ? ORDER BY visible_at, seq LIMIT ?"
+	oldestOfLane = "SELECT seq, sent_at, visible_at, receives, lane, body FROM messages WHERE own = 1 AND lane = ? ORDER BY visible_at, seq LIMIT ? + 0"
 	receiveOne   = "UPDATE messages SET visible_at = ?, receives = ?, leased = 1, own = 0 WHERE seq = ?"
 	moveToOwn    = "UPDATE messages SET lane = ?, own = 1 WHERE seq = ?"
 )

@@ -170,6 +170,9 @@ func open(cfg Config) (_ *Store, err error) {
 	if err := migrate(s.writer); err != nil {
 		return nil, explain(err)
 	}
+	if cfg.Path != Memory {
+		reserveLog(cfg.Path)
+	}
 	if err := s.numberMessages(); err != nil {
 		return nil, explain(err)
 	}
@@ -190,12 +193,10 @@ func open(cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-// pragmas apply to every connection. A checkpoint, which syncs both files,
-// comes every 4,000 pages: at SQLite's 1,000 it would come several times a
-// second under load.
+// pragmas apply to every connection.
 var pragmas = []string{
 	"journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF",
-	"wal_autocheckpoint = 4000", "journal_size_limit = 67108864", "cache_size = -8000",
+	fmt.Sprintf("wal_autocheckpoint = %d", checkpointPages), "journal_size_limit = 67108864", "cache_size = -8000",
 }
 
 // busyTimeout is how long a statement waits for another connection's lock.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"webhookrelay/shared/dispatch"
@@ -13,13 +14,11 @@ import (
 const (
 	// batchSize is that of the event source mapping in template.yaml.
 	batchSize = 10
-	// freshBatches is how many batches are in their first moments at once. More
-	// would not be handled sooner where endpoints answer at once, for the processor
-	// is the limit there; they would only be more POSTs that a crash finds made and
-	// not yet recorded. After freshFor a batch is one that waits for its endpoints,
-	// and holds up no other.
-	freshBatches = 2
-	freshFor     = 10 * time.Millisecond
+	// freshMessages is how many messages are in their first moments at once. More
+	// would be more POSTs that a crash finds made and not yet recorded. After
+	// freshFor a message is one that waits for its endpoint, and holds up no other.
+	freshMessages = 16
+	freshFor      = 10 * time.Millisecond
 	// invocation bounds one batch, as the dispatcher function's timeout does.
 	invocation = 60 * time.Second
 )
@@ -32,11 +31,11 @@ type mapping struct {
 	queue      *sqlite.Queue
 	dispatcher *dispatch.Dispatcher
 	log        *slog.Logger
-	fresh      chan struct{}
+	fresh      chan struct{} // holds one for each message in its first moments
 }
 
 func newMapping(queue *sqlite.Queue, dispatcher *dispatch.Dispatcher, log *slog.Logger) *mapping {
-	return &mapping{queue: queue, dispatcher: dispatcher, log: log, fresh: make(chan struct{}, freshBatches)}
+	return &mapping{queue: queue, dispatcher: dispatcher, log: log, fresh: make(chan struct{}, freshMessages)}
 }
 
 // run hands out messages until ctx ends, then returns when the last batch is done.
@@ -44,29 +43,48 @@ func (m *mapping) run(ctx context.Context) {
 	var batches sync.WaitGroup
 	defer batches.Wait()
 	for {
-		messages := m.receive(ctx)
+		room, ok := m.room(ctx)
+		if !ok {
+			return
+		}
+		messages := m.receive(ctx, room)
+		m.grown(room - len(messages))
 		if len(messages) == 0 {
 			return
 		}
+		batches.Go(func() { m.handle(messages) })
+	}
+}
+
+// room waits until a message may be handed out, and returns how many may be. They
+// count as in their first moments from now on. False: ctx ended.
+func (m *mapping) room(ctx context.Context) (room int, ok bool) {
+	select {
+	case <-ctx.Done():
+		return 0, false
+	case m.fresh <- struct{}{}:
+	}
+	for room = 1; room < batchSize; room++ {
 		select {
-		case <-ctx.Done():
-			return // the next start receives them again
 		case m.fresh <- struct{}{}:
+		default:
+			return room, true
 		}
-		batches.Go(func() {
-			grown := sync.OnceFunc(func() { <-m.fresh })
-			timer := time.AfterFunc(freshFor, grown)
-			defer grown()
-			defer timer.Stop()
-			m.handle(messages)
-		})
+	}
+	return room, true
+}
+
+// grown says that so many messages are no longer in their first moments.
+func (m *mapping) grown(messages int) {
+	for range messages {
+		<-m.fresh
 	}
 }
 
 // receive waits for the next messages; none means that ctx ended.
-func (m *mapping) receive(ctx context.Context) []dispatch.Message {
+func (m *mapping) receive(ctx context.Context, limit int) []dispatch.Message {
 	for ctx.Err() == nil {
-		messages, err := m.queue.Receive(ctx, batchSize)
+		messages, err := m.queue.Receive(ctx, limit)
 		if err != nil {
 			if ctx.Err() == nil {
 				m.log.Error("receive failed", "error", err.Error())
@@ -87,8 +105,18 @@ func (m *mapping) receive(ctx context.Context) []dispatch.Message {
 func (m *mapping) handle(messages []dispatch.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), invocation)
 	defer cancel()
+	var young atomic.Int64
+	young.Store(int64(len(messages)))
+	timer := time.AfterFunc(freshFor, func() { m.grown(int(young.Swap(0))) })
+	defer timer.Stop()
+	settled := func(message dispatch.Message) {
+		m.queue.Settled(message)
+		if left := young.Add(-1); left >= 0 {
+			m.grown(1)
+		}
+	}
 	kept := make(map[string]bool)
-	for _, id := range m.dispatcher.HandleEach(ctx, messages, m.queue.Settled) {
+	for _, id := range m.dispatcher.HandleEach(ctx, messages, settled) {
 		kept[id] = true
 	}
 	finished := messages[:0]
