@@ -58,10 +58,12 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 		return nil, problem(http.StatusUnsupportedMediaType, "unsupported-media-type", "Unsupported media type",
 			"Send JSON with the header 'Content-Type: application/json'.")
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err != nil {
+	var read bytes.Buffer
+	read.Grow(int(max(0, min(r.ContentLength, maxBody))) + bytes.MinRead)
+	if _, err := read.ReadFrom(io.LimitReader(r.Body, limit+1)); err != nil {
 		return nil, problem(http.StatusBadRequest, "unreadable-body", "The body could not be read", "The connection broke off. Send the request again.")
 	}
+	body := read.Bytes()
 	if int64(len(body)) > limit {
 		return nil, tooLarge(fmt.Sprintf("The request body is larger than %d bytes.", limit))
 	}
@@ -76,6 +78,7 @@ func malformed(detail string) error {
 	return problem(http.StatusBadRequest, "malformed-json", "Malformed JSON", detail)
 }
 
+// decodeObject is decode for bytes. The members' functions may keep theirs.
 func decodeObject(body []byte, depth int, members fields) error {
 	if !utf8.Valid(body) {
 		return malformed("The body is not valid UTF-8.")
@@ -84,17 +87,14 @@ func decodeObject(body []byte, depth int, members fields) error {
 		return problem(http.StatusBadRequest, "too-deep", "Nested too deep",
 			fmt.Sprintf("Objects and lists may lie at most %d deep in each other.", depth))
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+	if start := bytes.TrimLeft(body, whitespace); len(start) == 0 || start[0] != '{' {
 		return malformed("The body must be one JSON object.")
 	}
+	if !json.Valid(body) {
+		return syntax(json.Unmarshal(body, new(json.RawMessage)))
+	}
 	seen := make(map[string]bool, len(members))
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return syntax(err)
-		}
-		name, _ := token.(string)
+	for name, raw := range membersOf(body) {
 		read, known := members[name]
 		if !known {
 			return &webhook.Invalid{Field: name, Reason: "is not a field of this request"}
@@ -103,19 +103,9 @@ func decodeObject(body []byte, depth int, members fields) error {
 			return &webhook.Invalid{Field: name, Reason: "is given twice"}
 		}
 		seen[name] = true
-		var raw json.RawMessage
-		if err := decoder.Decode(&raw); err != nil {
-			return syntax(err)
-		}
 		if err := read(raw); err != nil {
 			return err
 		}
-	}
-	if _, err := decoder.Token(); err != nil {
-		return syntax(err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return malformed("Something follows the JSON object.")
 	}
 	return nil
 }
@@ -126,12 +116,8 @@ func deeper(body []byte, limit int) bool {
 	depth := 0
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
-		case '"': // on to the string's end
-			for i++; i < len(body) && body[i] != '"'; i++ {
-				if body[i] == '\\' {
-					i++
-				}
-			}
+		case '"':
+			i = endOfString(body, i) - 1
 		case '{', '[':
 			if depth++; depth > limit {
 				return true
