@@ -35,6 +35,20 @@ on_stack() {
   )
 }
 
+# on_versions repeats, on a stack whose functions are invoked by versions, the test that updates it under traffic.
+on_versions() {
+  infra/localstack/stop.sh
+  infra/localstack/start.sh
+  RELAY_PARAMETERS=Rollout=AllAtOnce infra/localstack/deploy.sh
+  (
+    set -a
+    # shellcheck source=/dev/null
+    source .cache/localstack/stack.env
+    step "new versions of the functions, under traffic"
+    go test -count=1 -timeout 10m -run '^TestStackLosesNothingWhenItIsUpdatedUnderTraffic$' -v ./infra/e2e
+  )
+}
+
 if [[ ${1:-} == aws ]]; then
   export RELAY_TEST_REQUIRED=1 RELAY_TEST_AWS_ENDPOINT=http://127.0.0.1:4566
   step "conformance, on DynamoDB Local and LocalStack's SQS and KMS"
@@ -78,6 +92,7 @@ if [[ -n ${RELAY_TEST_AWS_ENDPOINT:-} ]]; then
   make --no-print-directory validate
   infra/localstack/deploy.sh
   on_stack
+  on_versions
 fi
 
 if ((${#missing[@]})); then

@@ -254,8 +254,9 @@ func message(tenant, ref, endpoint string) string {
 	return fmt.Sprintf(`{"v":1,"tenant":%q,"event":%q,"endpoint":%q}`, tenant, ref, endpoint)
 }
 
-// A deployment of new versions of all functions, while events are posted and
-// delivered, loses nothing and turns nothing away for good.
+// A deployment that changes all functions, while events are posted and delivered,
+// loses nothing and turns nothing away for good. A changed parameter reaches what
+// runs, be it that functions are invoked themselves or by versions (Rollout).
 func TestStackLosesNothingWhenItIsUpdatedUnderTraffic(t *testing.T) {
 	s := newStack(t)
 	const refusals, withdrawals = 3, 3
@@ -279,7 +280,7 @@ func TestStackLosesNothingWhenItIsUpdatedUnderTraffic(t *testing.T) {
 	})
 	l.awaitAccepted(t, 20)
 	began, accepted := time.Now(), l.countAccepted()
-	out, err := s.update(t, "MemorySize=320")
+	out, err := s.update(t, "MemorySize=320 RetrySchedule=1s,2s,4s")
 	took, meanwhile := time.Since(began), l.countAccepted()-accepted
 	close(ended)
 	posters.Wait()
@@ -288,8 +289,14 @@ func TestStackLosesNothingWhenItIsUpdatedUnderTraffic(t *testing.T) {
 	}
 	for _, function := range []string{ingestFunction, dispatcherFunction} {
 		if !s.runsWith(t, function, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=320") {
-			t.Errorf("%s: no process of a new version was started", function)
+			t.Errorf("%s: no changed process was started", function)
 		}
+		if s.byVersion() == s.runsWith(t, function, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST") {
+			t.Errorf("%s: invoked by version should be %t", function, s.byVersion())
+		}
+	}
+	if !s.runsWith(t, dispatcherFunction, "RELAY_RETRY_SCHEDULE=1s,2s,4s") {
+		t.Error("the dispatcher does not run with the new schedule")
 	}
 	if meanwhile == 0 {
 		t.Error("nothing was accepted during the update")

@@ -9,11 +9,18 @@ import (
 	"testing"
 )
 
+// deployedWith are the parameters that the stack was deployed with, besides those
+// that every stack on LocalStack has.
+func deployedWith() string { return os.Getenv("RELAY_E2E_PARAMETERS") }
+
+// byVersion reports whether versions of the functions are invoked, by their alias.
+func (s stack) byVersion() bool { return strings.Contains(deployedWith(), "Rollout=") }
+
 // update deploys the stack anew, as it is but for the parameters.
 func (s stack) update(t testing.TB, parameters string) (output []byte, err error) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "../localstack/deploy.sh")
-	command.Env = append(os.Environ(), "RELAY_ADMIN_KEY="+os.Getenv("RELAY_E2E_KEY"), "RELAY_PARAMETERS="+parameters)
+	command.Env = append(os.Environ(), "RELAY_ADMIN_KEY="+os.Getenv("RELAY_E2E_KEY"), "RELAY_PARAMETERS="+deployedWith()+" "+parameters)
 	return command.CombinedOutput()
 }
 

@@ -33,6 +33,7 @@ print(tomllib.load(open("samconfig.toml", "rb"))["localstack"]["deploy"]["parame
 overrides="$configured Architecture=$architecture AdminKeySha256=$key_sha256 ${RELAY_PARAMETERS:-}"
 
 "$sam_bin/sam" build --config-env localstack --parameter-overrides "$overrides"
+go run ./infra/stamp .cache/localstack/build/template.yaml
 "$sam_bin/sam" deploy --config-env localstack --parameter-overrides "$overrides"
 RELAY_ADMIN_KEY=$key "$sam_bin/python" "$here/stack_env.py" webhook-relay-local "$endpoint_file" >"$cache/stack.env"
 

@@ -23,6 +23,7 @@ def main(stack_name: str, endpoint_file: str) -> None:
         "RELAY_E2E_SOURCE_QUEUE_ARN": outputs["SourceQueueArn"],
         "RELAY_E2E_SOURCE_DLQ_URL": outputs["SourceDeadLetterQueueUrl"],
         "RELAY_E2E_STACK": stack_name,
+        "RELAY_E2E_PARAMETERS": os.environ.get("RELAY_PARAMETERS", ""),
         "RELAY_E2E_ENDPOINT_FILE": endpoint_file,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": os.environ["AWS_DEFAULT_REGION"],
