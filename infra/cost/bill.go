@@ -60,7 +60,7 @@ const LineBytes = 26
 // common experience have them. None of them was measured on AWS.
 var Default = Assumptions{
 	MemoryMB: 256, ReadMS: 4, WriteMS: 6, QueueMS: 8, AnswerMS: 100,
-	AccessLogBytes: 340, PlatformLogBytes: 0, Fair: true,
+	AccessLogBytes: 175, PlatformLogBytes: 0, Fair: true,
 }
 
 // fullProcessorMB is the memory with which a function has one processor to itself.

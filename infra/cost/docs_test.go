@@ -3,6 +3,7 @@ package cost_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,5 +59,27 @@ func TestTheStoredBillsAreThoseOfTheTable(t *testing.T) {
 		if got := cost.Default.PerMillion(c.Work).Dollars(); got < 0.999*c.Dollars || got > 1.001*c.Dollars {
 			t.Errorf("%s: stored as %g dollars, is %g", c.Name, c.Dollars, got)
 		}
+	}
+}
+
+// The API writes its log itself, so a line's size is that of the template's format
+// with usual values in it.
+func TestTheAccessLogIsAsLongAsAssumed(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	formats := regexp.MustCompile(`Format: '(\{"id".*\})'`).FindAllStringSubmatch(string(raw), -1)
+	if len(formats) != 2 || formats[0][1] != formats[1][1] {
+		t.Fatalf("the two kinds of API log %q", formats)
+	}
+	usual := strings.NewReplacer(
+		"$context.requestId", "JKJaXmPLvHcESHA=", "$context.identity.sourceIp", "203.0.113.100", "$context.httpMethod", "POST",
+		"$context.path", "/v1/tenants/customer-1234567890/events", "$context.status", "202", "$context.responseLatency", "35",
+		"$context.integrationErrorMessage", "-",
+	).Replace(formats[0][1])
+	if got := float64(len(usual) + cost.LineBytes); strings.Contains(usual, "$") || got > cost.Default.AccessLogBytes || got < 0.9*cost.Default.AccessLogBytes {
+		t.Errorf("%g bytes, assumed are %g: %s", got, cost.Default.AccessLogBytes, usual)
 	}
 }

@@ -164,10 +164,25 @@ func TestDelivery(t *testing.T) {
 		if len(lines) != 2 {
 			w.t.Fatalf("%d lines: %s", len(lines), w.log)
 		}
-		for _, key := range []string{"tenant_id", "event_id", "event_type", "endpoint_id", "delivery_id", "attempt", "outcome", "state", "status", "AttemptDuration"} {
+		for _, key := range []string{"tenant_id", "event_id", "event_type", "endpoint_id", "attempt", "outcome", "state", "status", "reason", "next_attempt_at", "AttemptDuration"} {
 			if _, ok := lines[0][key]; !ok {
 				w.t.Errorf("no %s in %v", key, lines[0])
 			}
+		}
+		for _, key := range []string{"state", "trigger", "event_ref", "reason", "detail", "next_attempt_at"} {
+			if value, ok := lines[1][key]; ok {
+				w.t.Errorf("%s is %v, which goes without saying in %v", key, value, lines[1])
+			}
+		}
+	})
+	rule("AnAttemptOfAnEventUnderItsSendersIdLogsTheRelaysToo", func(w *world) {
+		w.event.ID = "order-1"
+		w.must(w.store.PutEvents(w.t.Context(), []webhook.Event{w.event}))
+		w.sender.answers = []webhook.Result{status(200)}
+		w.settle()
+		lines := w.logged("attempt")
+		if last := lines[len(lines)-1]; last["event_id"] != "order-1" || last["event_ref"] != string(w.event.Ref) {
+			w.t.Errorf("%v", last)
 		}
 	})
 	rule("AnAttemptWithinATraceLogsIt", func(w *world) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"webhookrelay/shared/id"
 	"webhookrelay/shared/retry"
 	"webhookrelay/shared/telemetry"
 	"webhookrelay/shared/trace"
@@ -391,7 +392,8 @@ func (d *Dispatcher) disable(ctx context.Context, endpoint webhook.Endpoint, rea
 }
 
 // logAttempt writes the one line an attempt has, with what is to be counted. No
-// payload, no secrets, no answer of the receiver.
+// payload, no secrets, no answer of the receiver; and nothing that the rest of the line
+// says already, for it is the most frequent line there is.
 func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attempt, event webhook.Event, span string, err error) {
 	outcome, count := "failed", "AttemptsFailed"
 	if attempt.Reason == "" {
@@ -402,14 +404,22 @@ func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attem
 		slog.String("event_id", string(delivery.EventID)),
 		slog.String("event_type", string(delivery.EventType)),
 		slog.String("endpoint_id", string(delivery.Endpoint)),
-		slog.String("delivery_id", string(delivery.ID())),
 		slog.Int("attempt", delivery.AttemptCount),
-		slog.String("trigger", string(attempt.Trigger)),
 		slog.String("outcome", outcome),
-		slog.String("state", string(delivery.State)),
-		slog.Int("status", attempt.StatusCode),
 		telemetry.Counted(count, 1),
 		telemetry.Lasted("AttemptDuration", attempt.Duration),
+	}
+	if delivery.EventID != id.EventID(delivery.Event) { // the delivery's id is made of the ref
+		attrs = append(attrs, slog.String("event_ref", string(delivery.Event)))
+	}
+	if attempt.Trigger != webhook.TriggerSchedule {
+		attrs = append(attrs, slog.String("trigger", string(attempt.Trigger)))
+	}
+	if string(delivery.State) != outcome {
+		attrs = append(attrs, slog.String("state", string(delivery.State)))
+	}
+	if attempt.StatusCode != 0 {
+		attrs = append(attrs, slog.Int("status", attempt.StatusCode))
 	}
 	if delivery.AttemptCount == 1 {
 		attrs = append(attrs, telemetry.Aged("DeliveryLag", attempt.At.Sub(event.Due())))
@@ -418,7 +428,10 @@ func (d *Dispatcher) logAttempt(delivery webhook.Delivery, attempt webhook.Attem
 		attrs = append(attrs, telemetry.Counted("DeliveriesDead", 1))
 	}
 	if attempt.Reason != "" {
-		attrs = append(attrs, slog.String("reason", string(attempt.Reason)), slog.String("detail", attempt.Detail))
+		attrs = append(attrs, slog.String("reason", string(attempt.Reason)))
+	}
+	if attempt.Detail != "" {
+		attrs = append(attrs, slog.String("detail", attempt.Detail))
 	}
 	if span != "" {
 		attrs = append(attrs, slog.String("trace_id", trace.ID(event.Trace)), slog.String("span_id", span))

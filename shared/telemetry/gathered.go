@@ -27,11 +27,12 @@ type gathered struct {
 }
 
 // NewGatheringLogger is NewFunctionLogger for a function that handles many
-// things in an invocation: metrics in lines below level Warn stay numbers there
-// and count once Write is called, which has to be at the end of each invocation. Those
-// of warnings and errors count at once, lest they be lost with the process.
+// things in an invocation: metrics in lines below level Warn count once Write is
+// called, which has to be at the end of each invocation; durations stay numbers in their
+// lines, counts do not, for the line is what is counted. Those of warnings and errors count
+// at once, lest they be lost with the process.
 func NewGatheringLogger(w io.Writer, level slog.Level, stack string) (*slog.Logger, *Gathered) {
-	embed := embedding{NewLogger(w, level).Handler(), stack}
+	embed := embedding{jsonLines(w, level, brief), stack}
 	g := &Gathered{out: slog.New(embed), of: map[string]*gathered{}}
 	return slog.New(gathering{embed, g}), g
 }
@@ -101,13 +102,18 @@ func (h gathering) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		return h.embedding.Handle(ctx, r)
 	}
+	kept := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		if m, ok := a.Value.Any().(Metric); ok {
+		m, ok := a.Value.Any().(Metric)
+		if ok {
 			h.gathered.add(a.Key, m)
+		}
+		if !ok || m.Unit != Count {
+			kept.AddAttrs(a)
 		}
 		return true
 	})
-	return h.Handler.Handle(ctx, r)
+	return h.Handler.Handle(ctx, kept)
 }
 
 // WithAttrs implements slog.Handler.

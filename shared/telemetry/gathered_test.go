@@ -38,7 +38,7 @@ func TestGatheredMetrics(t *testing.T) {
 		log, metrics := telemetry.NewGatheringLogger(&out, 0, "relay-prod")
 		attempt(log, 10*time.Millisecond)
 		attempt(log.With("tenant_id", "acme"), 30*time.Millisecond)
-		if text := out.String(); strings.Contains(text, "_aws") || !strings.Contains(text, `"AttemptDuration":30`) {
+		if text := out.String(); strings.Contains(text, "_aws") || strings.Contains(text, "AttemptsDelivered") || !strings.Contains(text, `"AttemptDuration":30`) {
 			t.Fatalf("before: %s", text)
 		}
 		metrics.Write()

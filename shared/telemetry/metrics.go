@@ -48,8 +48,9 @@ func Aged(name string, d time.Duration) slog.Attr {
 // NewFunctionLogger is NewLogger for a Lambda function of the named stack: of a line
 // that holds metrics, CloudWatch takes them (embedded metric format), with no
 // call and one dimension, Stack. Metrics belong to the line, not to a logger made by With.
+// Lines have no time, which CloudWatch adds, and those of level INFO no level.
 func NewFunctionLogger(w io.Writer, level slog.Level, stack string) *slog.Logger {
-	return slog.New(embedding{NewLogger(w, level).Handler(), stack})
+	return slog.New(embedding{jsonLines(w, level, brief), stack})
 }
 
 // embedding adds to each line with metrics what makes CloudWatch see them.
