@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +89,88 @@ func (tmpl template) number(t *testing.T, property yaml.Node) int {
 		t.Fatalf("template.yaml maps %v to no number: %v", path, err)
 	}
 	return n
+}
+
+// `sam deploy --guided` asks for each parameter in turn, and offers its default.
+func TestAGuidedDeploymentNeedsTheAdminKeyAlone(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked struct {
+		Parameters yaml.Node `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal(raw, &asked); err != nil {
+		t.Fatal(err)
+	}
+	var needed []string
+	for i := 0; i+1 < len(asked.Parameters.Content); i += 2 {
+		name := asked.Parameters.Content[i].Value
+		var p struct {
+			Description    string   `yaml:"Description"`
+			Default        *string  `yaml:"Default"`
+			AllowedPattern string   `yaml:"AllowedPattern"`
+			AllowedValues  []string `yaml:"AllowedValues"`
+		}
+		if err := asked.Parameters.Content[i+1].Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Description == "" {
+			t.Errorf("%s is not described", name)
+		}
+		if p.Default == nil {
+			needed = append(needed, name)
+			if i != 0 {
+				t.Errorf("%s has no default, and is asked for after %d that have one", name, i/2)
+			}
+			continue
+		}
+		if p.AllowedPattern != "" && !regexp.MustCompile(p.AllowedPattern).MatchString(*p.Default) {
+			t.Errorf("%s: its own default %q is refused", name, *p.Default)
+		}
+		if len(p.AllowedValues) > 0 && !slices.Contains(p.AllowedValues, *p.Default) {
+			t.Errorf("%s: its own default %q is none of %v", name, *p.Default, p.AllowedValues)
+		}
+	}
+	if !slices.Equal(needed, []string{"AdminKeySha256"}) {
+		t.Errorf("a user has to answer for %v", needed)
+	}
+}
+
+// What describes a parameter to people has to name all of them.
+func TestEveryParameterIsInAGroupAndHasALabel(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read struct {
+		Parameters map[string]yaml.Node `yaml:"Parameters"`
+		Metadata   struct {
+			Interface struct {
+				ParameterGroups []struct {
+					Parameters []string `yaml:"Parameters"`
+				} `yaml:"ParameterGroups"`
+				ParameterLabels map[string]yaml.Node `yaml:"ParameterLabels"`
+			} `yaml:"AWS::CloudFormation::Interface"`
+		} `yaml:"Metadata"`
+	}
+	if err := yaml.Unmarshal(raw, &read); err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Sorted(maps.Keys(read.Parameters))
+	var grouped []string
+	for _, group := range read.Metadata.Interface.ParameterGroups {
+		grouped = append(grouped, group.Parameters...)
+	}
+	slices.Sort(grouped)
+	if diff := cmp.Diff(all, grouped); diff != "" {
+		t.Errorf("parameters (-) and those in groups (+): %s", diff)
+	}
+	if diff := cmp.Diff(all, slices.Sorted(maps.Keys(read.Metadata.Interface.ParameterLabels))); diff != "" {
+		t.Errorf("parameters (-) and labels (+): %s", diff)
+	}
 }
 
 type function struct {
