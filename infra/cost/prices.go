@@ -10,7 +10,8 @@ type Price struct {
 }
 
 // PricesOf is the date on which the prices below were noted down, and PricesIn
-// the region they are for. No free tier is taken off.
+// the region they are for. No free tier is taken off. infra/docs/costs.md says where
+// each was seen, as AWS's pages themselves could not be read.
 const (
 	PricesOf = "2026-11-23"
 	PricesIn = "us-east-1"
@@ -29,13 +30,11 @@ var (
 	SQSRequest       = Price{0.40e-6, "request of up to 64 KB, standard queue", "https://aws.amazon.com/sqs/pricing/"}
 	FairQueueRequest = Price{0.10e-6, "request more where a message names its group", "https://aws.amazon.com/sqs/pricing/"}
 	LogGB            = Price{0.50, "GB of log taken in", "https://aws.amazon.com/cloudwatch/pricing/"}
-	LogGBMonth       = Price{0.03, "GB-month of log kept", "https://aws.amazon.com/cloudwatch/pricing/"}
 	EgressGB         = Price{0.09, "GB sent to the internet", "https://aws.amazon.com/ec2/pricing/on-demand/"}
 	KMSRequest       = Price{3.0e-6, "request", "https://aws.amazon.com/kms/pricing/"}
 	KMSKeyMonth      = Price{1.00, "key-month", "https://aws.amazon.com/kms/pricing/"}
 	AlarmMetricMonth = Price{0.10, "metric-month of an alarm", "https://aws.amazon.com/cloudwatch/pricing/"}
 	CompositeMonth   = Price{0.50, "composite alarm-month", "https://aws.amazon.com/cloudwatch/pricing/"}
-	MetricMonth      = Price{0.30, "metric-month", "https://aws.amazon.com/cloudwatch/pricing/"}
 	DashboardMonth   = Price{3.00, "dashboard-month after the account's third", "https://aws.amazon.com/cloudwatch/pricing/"}
 )
 
