@@ -45,7 +45,7 @@ func TestPerMillion(t *testing.T) {
 		// Two rounds of five attempts, after one read: 4 + 2 × (100 + 6) ms.
 		"Lambda, dispatcher": 1e5 * 0.216 * 0.25 * 0.0000133334,
 		// The API's access log alone: the functions of this test wrote nothing.
-		"logs": 0.17,
+		"logs": 0.0875,
 	} {
 		if got := find(t, bill, name).Dollars; !near(got, want) {
 			t.Errorf("%s: %.6f dollars, want %.6f", name, got, want)
