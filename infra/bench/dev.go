@@ -64,20 +64,28 @@ type devBench struct {
 	serial       int
 }
 
-func measureDev(work string, s settings) (*devResults, error) {
+// newDevBench builds the relay and starts a receiver, which the caller closes.
+func newDevBench(work string, s settings) (_ *devBench, err error) {
 	b := &devBench{settings: s, work: work, results: &devResults{}}
-	b.results.Durability = "SQLite on " + measure.Filesystem(work) + ", write-ahead log, synced to disk before each 202 and after each attempt"
-	var err error
 	if b.binary, err = measure.BuildRelay(work); err != nil {
 		return nil, err
 	}
 	if b.receiver, err = measure.NewReceiver(); err != nil {
 		return nil, err
 	}
-	defer b.receiver.Close()
 	for n := range max(s.Events, s.PacedEvents) {
 		b.bodies = append(b.bodies, measure.EventRequest(n))
 	}
+	return b, nil
+}
+
+func measureDev(work string, s settings) (*devResults, error) {
+	b, err := newDevBench(work, s)
+	if err != nil {
+		return nil, err
+	}
+	defer b.receiver.Close()
+	b.results.Durability = "SQLite on " + measure.Filesystem(work) + ", write-ahead log, synced to disk before each 202 and after each attempt"
 	for _, measure := range []func() error{b.starts, b.throughput, b.fanOut, b.latency, b.disk} {
 		if err := measure(); err != nil {
 			return nil, err
@@ -138,6 +146,16 @@ type outcome struct {
 	posted []measure.Posted
 	measure.Received
 	perSecond float64
+}
+
+// delays are the times from each post to its answer, and to its arrival at the
+// path, in ms.
+func (o outcome) delays(path string) (ack, arrive []float64) {
+	for _, p := range o.posted {
+		ack = append(ack, measure.Milliseconds(p.Acked.Sub(p.Sent)))
+		arrive = append(arrive, measure.Milliseconds(o.First[measure.Arrival{Path: path, ID: p.ID}].Sub(p.Sent)))
+	}
+	return ack, arrive
 }
 
 // round posts the bodies and waits until each has arrived at every path.
@@ -312,11 +330,7 @@ func (b *devBench) latency() error {
 	type tails struct{ ack50, ack99, arrive50, arrive99 []float64 }
 	var relays, floors tails
 	note := func(t *tails, o outcome) {
-		var ack, arrive []float64
-		for _, p := range o.posted {
-			ack = append(ack, measure.Milliseconds(p.Acked.Sub(p.Sent)))
-			arrive = append(arrive, measure.Milliseconds(o.First[measure.Arrival{Path: paths[0], ID: p.ID}].Sub(p.Sent)))
-		}
+		ack, arrive := o.delays(paths[0])
 		t.ack50, t.ack99 = append(t.ack50, measure.Percentile(ack, 0.5)), append(t.ack99, measure.Percentile(ack, 0.99))
 		t.arrive50, t.arrive99 = append(t.arrive50, measure.Percentile(arrive, 0.5)), append(t.arrive99, measure.Percentile(arrive, 0.99))
 	}

@@ -42,30 +42,35 @@ type results struct {
 	Settings  settings         `json:"settings"`
 	Dev       *devResults      `json:"relay_dev,omitempty"`
 	Functions *functionResults `json:"functions,omitempty"`
+	Growth    *growthResults   `json:"growth,omitempty"`
 	AWS       *awsResults      `json:"aws,omitempty"`
 	Cost      *cost.Results    `json:"cost,omitempty"`
 }
 
 func main() {
-	only := flag.String("only", "", "measure one part: dev, functions, aws or cost")
+	only := flag.String("only", "", "measure one part: dev, growth, functions, aws or cost")
 	events := flag.Int("events", 4000, "events per round of the throughput measurements")
 	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
+	stored := flag.Int("stored", 200_000, "events that the file of the growth measurements holds")
+	dir := flag.String("dir", "", "directory for that file; .cache when left out")
 	out := flag.String("out", "infra/bench/results", "directory for the results, from the root of the module")
 	flag.Parse()
-	if err := run(*only, *events, *rounds, *out); err != nil {
+	if err := run(*only, *dir, *events, *rounds, *stored, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string, events, rounds int, out string) (err error) {
+func run(only, dir string, events, rounds, stored int, out string) (err error) {
 	switch {
-	case !slices.Contains([]string{"", "dev", "functions", "aws", "cost"}, only):
-		return fmt.Errorf("-only %s: there are dev, functions, aws and cost", only)
+	case !slices.Contains([]string{"", "dev", "growth", "functions", "aws", "cost"}, only):
+		return fmt.Errorf("-only %s: there are dev, growth, functions, aws and cost", only)
 	case rounds < 3:
 		return errors.New("-rounds: at least 3, or there is no median")
 	case events < 100:
 		return errors.New("-events: at least 100")
+	case stored < 2*fewStored:
+		return fmt.Errorf("-stored: at least %d", 2*fewStored)
 	}
 	if err := measure.EnterModule(); err != nil {
 		return err
@@ -89,6 +94,12 @@ func run(only string, events, rounds int, out string) (err error) {
 		}
 		r.Dev.print(r.Settings)
 	}
+	if only == "" || only == "growth" {
+		if r.Growth, err = measureGrowth(work, dir, stored, r.Settings); err != nil {
+			return fmt.Errorf("growth: %w", err)
+		}
+		r.Growth.print(r.Settings)
+	}
 	if only == "" || only == "functions" {
 		if r.Functions, err = measureFunctions(work, r.Settings); err != nil {
 			return fmt.Errorf("functions: %w", err)
@@ -110,6 +121,9 @@ func run(only string, events, rounds int, out string) (err error) {
 	name := r.At.Format(time.DateOnly) + "-" + r.Commit
 	if only != "" {
 		name += "-" + only // not in the place of a whole run
+	}
+	if only == "growth" {
+		name += fmt.Sprintf("-%d", stored)
 	}
 	return measure.Store(r, filepath.Join(out, name+".json"))
 }

@@ -1,9 +1,11 @@
 package measure
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -23,7 +25,6 @@ type Machine struct {
 	Load string `json:"load_before"`
 }
 
-// Unknown stands for what a system does not tell.
 // Unknown stands for what a system does not tell.
 const Unknown = "not available"
 
@@ -84,6 +85,20 @@ func Filesystem(dir string) string {
 		}
 	}
 	return kind
+}
+
+// FreeSpace returns how many GiB are free on the file system that holds dir.
+func FreeSpace(dir string) (float64, error) {
+	out, err := exec.Command("df", "-Pk", dir).Output()
+	if err != nil {
+		return 0, fmt.Errorf("df -Pk %s: %w", dir, err)
+	}
+	fields := strings.Fields(string(out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]))
+	if len(fields) < 4 {
+		return 0, fmt.Errorf("df -Pk %s says %q", dir, out)
+	}
+	kb, err := strconv.ParseFloat(fields[3], 64)
+	return kb / (1 << 20), err
 }
 
 // Memory returns VmRSS or VmHWM of a process in MiB.
