@@ -3,11 +3,12 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // sweepChunk is how many rows one write of Sweep deletes, few enough that
 // other writes hardly wait for it.
-const sweepChunk = 500
+const sweepChunk = 100
 
 // sweepQueries delete at most ?2 rows that had expired at ?1.
 var sweepQueries = []string{
@@ -21,14 +22,16 @@ var sweepQueries = []string{
 }
 
 // Sweep deletes at most limit expired rows, in several short writes, and
-// returns how many it deleted: fewer than limit means that none are left. The
-// file keeps its size; new rows reuse the space.
+// returns how many it deleted: fewer than limit means that none are left. After
+// each write it rests for as long as that took, so that others have half of the
+// writer at least. The file keeps its size; new rows reuse the space.
 func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
 	now := millis(s.now())
 	for _, query := range sweepQueries {
 		for deleted < limit {
 			chunk := min(sweepChunk, limit-deleted)
 			var gone int64
+			began := time.Now()
 			err := s.write(ctx, func(c *conn) (err error) {
 				gone, err = c.exec(query, now, chunk)
 				return err
@@ -39,6 +42,10 @@ func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
 			deleted += int(gone)
 			if int(gone) < chunk {
 				break
+			}
+			select {
+			case <-time.After(time.Since(began)):
+			case <-ctx.Done(): // the next write says so
 			}
 		}
 	}
