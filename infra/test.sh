@@ -55,7 +55,7 @@ on_versions() {
 # What computes. RELAY_TEST_PARTS names the components that are there.
 if [[ ${1:-} == computing ]]; then
   # Where Linux shares the processors out by session, it is the session that has to give way.
-  { echo 19 >/proc/$$/autogroup; } 2>/dev/null || true
+  { echo 10 >/proc/$$/autogroup; } 2>/dev/null || true
   if [[ $RELAY_TEST_PARTS == *localstack* ]]; then
     step "conformance and lists at size, on DynamoDB Local"
     infra/localstack/dynamodb.sh go test -count=1 -timeout 10m ./shared/dynamo ./infra/paging
@@ -98,7 +98,7 @@ if ((${#missing[@]} == 0)); then export RELAY_TEST_REQUIRED=1; fi
 
 log=$(mktemp)
 # In a session of its own, where there is setsid, so that it can be ended as a whole.
-nice -n 19 $(command -v setsid) infra/test.sh computing >"$log" 2>&1 </dev/null &
+nice -n 10 $(command -v setsid) infra/test.sh computing >"$log" 2>&1 </dev/null &
 computing=$!
 finish() {
   if [[ -n $computing ]]; then kill -- "-$computing" 2>/dev/null || kill "$computing" 2>/dev/null || true; fi
