@@ -17,7 +17,7 @@ const (
 	// fewStored is what the file holds beside which the large one is measured.
 	fewStored = 10_000
 	// bytesOfStored is about what an event with its deliveries takes in the file.
-	bytesOfStored = 3 << 10
+	bytesOfStored = 2 << 10
 	// expiredStored is how many more events either file holds that have expired when it
 	// is first opened. What is removed of them leaves room for the events of the rounds.
 	expiredStored = 50_000
