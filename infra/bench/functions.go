@@ -16,9 +16,12 @@ import (
 )
 
 // functionNames are the Lambda functions, and bare what they stand beside.
-var functionNames = []string{"ingest", "dispatcher", "api", "sweeper"}
+var functionNames = []string{"ingest", "dispatcher", "api", "sweeper", "source"}
 
 const bare = "bare"
+
+// floorName is the program that makes the functions' calls and does nothing else.
+const floorName = "floor"
 
 // functionResults are what the deployed binaries weigh and how fast they start.
 type functionResults struct {
@@ -90,8 +93,8 @@ func functionBinary(work, name, architecture string) string {
 // buildFunction builds a function as the Makefile has sam do it.
 func buildFunction(work, name, architecture string) (string, error) {
 	source := "webhookrelay/functions/" + name
-	if name == bare {
-		source = "webhookrelay/infra/bench/bare"
+	if name == bare || name == floorName {
+		source = "webhookrelay/infra/bench/" + name
 	}
 	binary, err := filepath.Abs(functionBinary(work, name, architecture))
 	if err != nil {
@@ -144,7 +147,7 @@ func functionEnvironment(awsURL, table, queueURL, secretsKey string) []string {
 		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + awsURL,
 		"RELAY_STACK=bench", "RELAY_TABLE=" + table, "RELAY_QUEUE_URL=" + queueURL,
 		"RELAY_DLQ_URL=" + queueURL + "-dead", "RELAY_DLQ_ARN=arn:aws:sqs:" + region + ":000000000000:dead",
-		"RELAY_ADMIN_KEY_SHA256=" + measure.AdminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s",
+		"RELAY_ADMIN_KEY_SHA256=" + measure.AdminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s", "RELAY_SOURCE_TENANT=" + tenantID,
 	}
 }
 

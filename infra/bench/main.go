@@ -42,12 +42,13 @@ type results struct {
 	Settings  settings         `json:"settings"`
 	Dev       *devResults      `json:"relay_dev,omitempty"`
 	Functions *functionResults `json:"functions,omitempty"`
+	CPU       *cpuResults      `json:"functions_cpu,omitempty"`
 	AWS       *awsResults      `json:"aws,omitempty"`
 	Cost      *cost.Results    `json:"cost,omitempty"`
 }
 
 func main() {
-	only := flag.String("only", "", "measure one part: dev, functions, aws or cost")
+	only := flag.String("only", "", "measure one part: dev, functions, cpu, aws or cost")
 	events := flag.Int("events", 4000, "events per round of the throughput measurements")
 	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
 	out := flag.String("out", "infra/bench/results", "directory for the results, from the root of the module")
@@ -60,8 +61,8 @@ func main() {
 
 func run(only string, events, rounds int, out string) (err error) {
 	switch {
-	case !slices.Contains([]string{"", "dev", "functions", "aws", "cost"}, only):
-		return fmt.Errorf("-only %s: there are dev, functions, aws and cost", only)
+	case !slices.Contains([]string{"", "dev", "functions", "cpu", "aws", "cost"}, only):
+		return fmt.Errorf("-only %s: there are dev, functions, cpu, aws and cost", only)
 	case rounds < 3:
 		return errors.New("-rounds: at least 3, or there is no median")
 	case events < 100:
@@ -94,6 +95,12 @@ func run(only string, events, rounds int, out string) (err error) {
 			return fmt.Errorf("functions: %w", err)
 		}
 		r.Functions.print()
+	}
+	if only == "" || only == "cpu" {
+		if r.CPU, err = measureCPU(work, r.Settings); err != nil {
+			return fmt.Errorf("cpu: %w", err)
+		}
+		r.CPU.print()
 	}
 	if only == "" || only == "aws" {
 		if r.AWS, err = measureAWS(work, r.Settings); err != nil {

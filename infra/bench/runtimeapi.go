@@ -41,6 +41,12 @@ const invocationDeadline = time.Minute
 // launch starts a binary and returns how long it took from exec until it asked
 // for work the first time.
 func launch(binary string, environment ...string) (*function, time.Duration, error) {
+	return launchWithin(nil, binary, environment...)
+}
+
+// launchWithin is launch of a process that gets no more than its quota of a
+// processor; nil: all it wants.
+func launchWithin(limit *quota, binary string, environment ...string) (*function, time.Duration, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, 0, err
@@ -57,7 +63,7 @@ func launch(binary string, environment ...string) (*function, time.Duration, err
 	f.server = &http.Server{Handler: mux}
 	go func() { _ = f.server.Serve(listener) }() // ends when it is closed
 
-	f.command = exec.Command(binary)
+	f.command = limit.command(binary)
 	f.command.Env = append([]string{
 		"AWS_LAMBDA_RUNTIME_API=" + f.address, "AWS_LAMBDA_FUNCTION_NAME=bench", "AWS_LAMBDA_FUNCTION_VERSION=1",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "_HANDLER=bootstrap",
