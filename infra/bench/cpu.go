@@ -84,7 +84,7 @@ func (r *rig) compareCPU(c cpuCase, rounds int) (measure.Comparison, error) {
 	if err := repeat(warmUp, run); err != nil {
 		return measure.Comparison{}, err
 	}
-	floor, err := r.floorOf(c, run)
+	floor, err := r.floorOf(run)
 	if err != nil {
 		return measure.Comparison{}, err
 	}
@@ -153,7 +153,7 @@ func (r *rig) fill(messages int) error {
 }
 
 // floorOf starts the program that does what one invocation does.
-func (r *rig) floorOf(c cpuCase, run func() error) (*function, error) {
+func (r *rig) floorOf(run func() error) (*function, error) {
 	var calls []recordedCall
 	posts, err := r.sink.record(func() (err error) {
 		calls, err = r.stub.record(run)

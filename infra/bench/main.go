@@ -43,15 +43,20 @@ type results struct {
 	Dev       *devResults      `json:"relay_dev,omitempty"`
 	Functions *functionResults `json:"functions,omitempty"`
 	CPU       *cpuResults      `json:"functions_cpu,omitempty"`
+	Memory    *memoryResults   `json:"functions_memory,omitempty"`
+	HotPaths  *hotPathResults  `json:"hot_paths,omitempty"`
 	AWS       *awsResults      `json:"aws,omitempty"`
 	Cost      *cost.Results    `json:"cost,omitempty"`
 }
 
+// history is where the results of past runs lie, from the root of the module.
+const history = "infra/bench/results"
+
 func main() {
-	only := flag.String("only", "", "measure one part: dev, functions, cpu, aws or cost")
+	only := flag.String("only", "", "measure one part: dev, functions, cpu, memory, hotpaths, aws or cost")
 	events := flag.Int("events", 4000, "events per round of the throughput measurements")
 	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
-	out := flag.String("out", "infra/bench/results", "directory for the results, from the root of the module")
+	out := flag.String("out", history, "directory for the results, from the root of the module")
 	flag.Parse()
 	if err := run(*only, *events, *rounds, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -61,8 +66,8 @@ func main() {
 
 func run(only string, events, rounds int, out string) (err error) {
 	switch {
-	case !slices.Contains([]string{"", "dev", "functions", "cpu", "aws", "cost"}, only):
-		return fmt.Errorf("-only %s: there are dev, functions, cpu, aws and cost", only)
+	case !slices.Contains([]string{"", "dev", "functions", "cpu", "memory", "hotpaths", "aws", "cost"}, only):
+		return fmt.Errorf("-only %s: there are dev, functions, cpu, memory, hotpaths, aws and cost", only)
 	case rounds < 3:
 		return errors.New("-rounds: at least 3, or there is no median")
 	case events < 100:
@@ -101,6 +106,18 @@ func run(only string, events, rounds int, out string) (err error) {
 			return fmt.Errorf("cpu: %w", err)
 		}
 		r.CPU.print()
+	}
+	if only == "" || only == "memory" {
+		if r.Memory, err = measureMemory(work); err != nil {
+			return fmt.Errorf("memory: %w", err)
+		}
+		r.Memory.print()
+	}
+	if only == "" || only == "hotpaths" {
+		if r.HotPaths, err = measureHotPaths(history); err != nil {
+			return fmt.Errorf("hot paths: %w", err)
+		}
+		r.HotPaths.print()
 	}
 	if only == "" || only == "aws" {
 		if r.AWS, err = measureAWS(work, r.Settings); err != nil {

@@ -28,6 +28,8 @@ type rig struct {
 	work string
 	stub *stub
 	sink *sink
+	// built are the binaries by their names.
+	built map[string]string
 	// serial counts the events made so far.
 	serial int
 }
@@ -35,7 +37,7 @@ type rig struct {
 const rigKey = "arn:aws:kms:" + region + ":000000000000:key/bench"
 
 func newRig(work string) (*rig, error) {
-	r := &rig{work: work}
+	r := &rig{work: work, built: map[string]string{}}
 	var err error
 	if r.stub, err = newStub(); err != nil {
 		return nil, err
@@ -73,12 +75,15 @@ func (r *rig) subscribe(ctx context.Context) error {
 
 // start starts a function, held to a share of a processor if limit is not nil.
 func (r *rig) start(name string, limit *quota, environment ...string) (*function, time.Duration, error) {
-	binary, err := buildFunction(r.work, name, runtime.GOARCH)
-	if err != nil {
-		return nil, 0, err
+	if r.built[name] == "" {
+		binary, err := buildFunction(r.work, name, runtime.GOARCH)
+		if err != nil {
+			return nil, 0, err
+		}
+		r.built[name] = binary
 	}
 	environment = append(functionEnvironment(r.stub.url, tenantID, r.stub.url+"/queue", rigKey), environment...)
-	f, took, err := launchWithin(limit, binary, environment...)
+	f, took, err := launchWithin(limit, r.built[name], environment...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("start %s: %w", name, err)
 	}

@@ -29,6 +29,8 @@ type function struct {
 	// ended is closed when the process has ended, after err was set.
 	ended chan struct{}
 	err   error
+	// last is how long the last invocation took.
+	last time.Duration
 }
 
 type reply struct {
@@ -136,8 +138,10 @@ func (f *function) invoke(event, out any) error {
 	case <-late.C:
 		return fmt.Errorf("the function does not ask for work: %s", f.output.String())
 	}
+	handed := time.Now()
 	select {
 	case got := <-f.replies:
+		f.last = time.Since(handed)
 		if got.failed {
 			return fmt.Errorf("the function failed: %s", got.body)
 		}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/md5" //nolint:gosec // SQS's answers carry it, and the SDK compares it
+	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -76,6 +76,19 @@ func (s *stub) take(n int) ([]string, error) {
 	}
 	taken := s.messages[:n]
 	s.messages = s.messages[n:]
+	return taken, nil
+}
+
+// takeLast hands out the n newest messages.
+func (s *stub) takeLast(n int) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.messages) < n {
+		return nil, fmt.Errorf("%d messages were sent, %d are needed", len(s.messages), n)
+	}
+	from := len(s.messages) - n
+	taken := slices.Clone(s.messages[from:])
+	s.messages = s.messages[:from]
 	return taken, nil
 }
 
@@ -281,7 +294,8 @@ func (s *stub) queue(operation string, body []byte) (any, error) {
 	}
 	sent := func(e entry) map[string]any {
 		s.messages = append(s.messages, e.MessageBody)
-		sum := md5.Sum([]byte(e.MessageBody)) //nolint:gosec // see the import
+		// SQS answers with this sum, and the SDK compares it.
+		sum := md5.Sum([]byte(e.MessageBody))
 		return map[string]any{"Id": e.ID, "MessageId": "m", "MD5OfMessageBody": hex.EncodeToString(sum[:])}
 	}
 	switch operation {
