@@ -70,11 +70,18 @@ func measureCPU(work string, s settings) (*cpuResults, error) {
 }
 
 func (r *rig) compareCPU(c cpuCase, rounds int) (measure.Comparison, error) {
-	function, _, err := r.start(c.function, nil)
+	var function *function
+	early, err := r.stub.record(func() (err error) {
+		function, _, err = r.start(c.function, nil)
+		return err
+	})
 	if err != nil {
 		return measure.Comparison{}, err
 	}
 	defer function.stop()
+	if len(early) > 0 {
+		return measure.Comparison{}, fmt.Errorf("%d calls before the first invocation, the first of them %s", len(early), early[0].Target)
+	}
 	if c.function == "dispatcher" {
 		if err := r.fill(2 * (rounds*c.times + warmUp + 1) * c.events); err != nil {
 			return measure.Comparison{}, err
@@ -170,6 +177,6 @@ func (r *rig) floorOf(run func() error) (*function, error) {
 	if err := os.WriteFile(path, plan, 0o600); err != nil {
 		return nil, err
 	}
-	f, _, err := r.start(floorName, nil, "BENCH_FLOOR_PLAN="+path)
+	f, _, err := r.start(floorName, nil, planVariable+"="+path)
 	return f, err
 }

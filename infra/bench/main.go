@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"webhookrelay/infra/cost"
@@ -52,8 +53,11 @@ type results struct {
 // history is where the results of past runs lie, from the root of the module.
 const history = "infra/bench/results"
 
+// parts are what -only may name.
+var parts = []string{"dev", "functions", "cpu", "memory", "hotpaths", "lambda", "aws", "cost"}
+
 func main() {
-	only := flag.String("only", "", "measure one part: dev, functions, cpu, memory, hotpaths, aws or cost")
+	only := flag.String("only", "", "measure one part: "+strings.Join(parts, ", ")+"; lambda is those from functions to hotpaths")
 	events := flag.Int("events", 4000, "events per round of the throughput measurements")
 	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
 	out := flag.String("out", history, "directory for the results, from the root of the module")
@@ -66,8 +70,8 @@ func main() {
 
 func run(only string, events, rounds int, out string) (err error) {
 	switch {
-	case !slices.Contains([]string{"", "dev", "functions", "cpu", "memory", "hotpaths", "aws", "cost"}, only):
-		return fmt.Errorf("-only %s: there are dev, functions, cpu, memory, hotpaths, aws and cost", only)
+	case only != "" && !slices.Contains(parts, only):
+		return fmt.Errorf("-only %s: there are %s", only, strings.Join(parts, ", "))
 	case rounds < 3:
 		return errors.New("-rounds: at least 3, or there is no median")
 	case events < 100:
@@ -89,31 +93,32 @@ func run(only string, events, rounds int, out string) (err error) {
 		DataBytes: len(measure.EventData(0)), DeflatedBytes: measure.DeflatedBody(),
 	}
 	fmt.Printf("load on this machine before the run: %s\n\n", r.Machine.Load)
+	wanted := func(part string) bool { return only == "" || only == part || only == "lambda" }
 	if only == "" || only == "dev" {
 		if r.Dev, err = measureDev(work, r.Settings); err != nil {
 			return fmt.Errorf("relay dev: %w", err)
 		}
 		r.Dev.print(r.Settings)
 	}
-	if only == "" || only == "functions" {
+	if wanted("functions") {
 		if r.Functions, err = measureFunctions(work, r.Settings); err != nil {
 			return fmt.Errorf("functions: %w", err)
 		}
 		r.Functions.print()
 	}
-	if only == "" || only == "cpu" {
+	if wanted("cpu") {
 		if r.CPU, err = measureCPU(work, r.Settings); err != nil {
 			return fmt.Errorf("cpu: %w", err)
 		}
 		r.CPU.print()
 	}
-	if only == "" || only == "memory" {
+	if wanted("memory") {
 		if r.Memory, err = measureMemory(work); err != nil {
 			return fmt.Errorf("memory: %w", err)
 		}
 		r.Memory.print()
 	}
-	if only == "" || only == "hotpaths" {
+	if wanted("hotpaths") {
 		if r.HotPaths, err = measureHotPaths(history); err != nil {
 			return fmt.Errorf("hot paths: %w", err)
 		}
