@@ -55,10 +55,10 @@ func TestTheCheapestMemoryThatKeepsTheBoundsIsChosen(t *testing.T) {
 		sizes []memorySize
 		want  int
 	}{
-		"TooSlow":   {[]memorySize{size(128, 51, 10, 1), size(256, 50, 10, 2)}, 256},
-		"TooFull":   {[]memorySize{size(128, 10, 97, 1), size(256, 10, 97, 2)}, 256},
+		"TooSlow":   {[]memorySize{size(128, 51, 10, 1), size(256, 50, 10, 2), size(1769, 40, 10, 3)}, 256},
+		"TooFull":   {[]memorySize{size(128, 10, 65, 1), size(256, 10, 65, 2)}, 256},
 		"Cheapest":  {[]memorySize{size(128, 10, 10, 3), size(256, 10, 10, 2), size(512, 10, 10, 4)}, 256},
-		"NoneFits":  {[]memorySize{size(128, 99, 10, 1)}, 0},
+		"NoneFits":  {[]memorySize{size(128, 99, 90, 1)}, 0},
 		"NoneAtAll": {nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,17 +53,18 @@ type memoryFunction struct {
 	PeakMiB float64 `json:"peak_mib,omitempty"`
 }
 
-// Bounds that a setting has to keep: of ingest's answers, in ms, and of the
-// function's memory that may be in use.
+// Bounds that a setting has to keep: ingest's 99th percentile beside that of the
+// largest setting at the same time, and how much of the function's memory may be
+// in use.
 const (
-	maxIngestP99  = 50
-	maxMemoryUsed = 0.75
+	maxLatencyRatio = 1.25
+	maxMemoryUsed   = 0.5
 )
 
-// fits reports whether the setting keeps the bounds.
-func (m memorySize) fits() bool {
+// fits reports whether the setting keeps the bounds, if the largest has that percentile.
+func (m memorySize) fits(best float64) bool {
 	most := max(m.Ingest.PeakMiB, m.Dispatcher.PeakMiB)
-	return m.Ingest.P99 <= maxIngestP99 && most <= maxMemoryUsed*float64(m.MB)
+	return m.Ingest.P99 <= maxLatencyRatio*best && most <= maxMemoryUsed*float64(m.MB)
 }
 
 func (m *memoryResults) print() {
@@ -85,7 +86,8 @@ func (m *memoryResults) print() {
 		"MB", "start of ingest, ms", "of dispatcher", "ingest, p50 / p99 ms", "dispatcher, 10 messages", "dispatcher, 1 message",
 		"peak of ingest, MiB", "of dispatcher", "$ a million events",
 	}, rows)
-	fmt.Printf("cheapest with ingest's p99 within %d ms and at most %g %% of the memory in use: %d MB\n\n", maxIngestP99, 100*maxMemoryUsed, m.Chosen)
+	fmt.Printf("cheapest with ingest's p99 at most %g times that of %d MB, and at most %g %% of the memory in use: %d MB\n\n",
+		maxLatencyRatio, memorySizes[len(memorySizes)-1], 100*maxMemoryUsed, m.Chosen)
 }
 
 func (f memoryFunction) times() string { return measure.Show(f.P50) + " / " + measure.Show(f.P99) }
@@ -95,9 +97,9 @@ var memorySizes = []int{128, 192, 256, 512, 1024, 1769}
 // Invocations of a setting, and starts of each function.
 const (
 	memoryStarts   = 5
-	ingestTimes    = 200
-	batchTimes     = 40
-	oneTimes       = 40
+	ingestTimes    = 500
+	batchTimes     = 50
+	oneTimes       = 100
 	memoryWarmUp   = 5
 	messagesOfSize = (batchTimes+memoryWarmUp)*batch + oneTimes + memoryWarmUp
 )
@@ -129,20 +131,17 @@ func measureMemory(work string) (*memoryResults, error) {
 			cost.FullProcessorMB, quotaPeriod/1000, assumed.ReadMS, assumed.WriteMS, assumed.QueueMS, assumed.AnswerMS),
 		Latency: &assumed,
 	}
-	for _, mb := range memorySizes {
-		size, err := r.withMemory(mb)
-		if err != nil {
-			return nil, fmt.Errorf("%d MB: %w", mb, err)
-		}
-		results.Sizes = append(results.Sizes, size)
+	if results.Sizes, err = r.withMemories(memorySizes); err != nil {
+		return nil, err
 	}
 	results.Chosen = cheapest(results.Sizes)
 	return results, nil
 }
 
-// cheapest returns the memory of the cheapest setting that fits, or 0.
+// cheapest returns the memory of the cheapest setting that fits, or 0. The last is
+// the largest.
 func cheapest(sizes []memorySize) int {
-	fitting := slices.DeleteFunc(slices.Clone(sizes), func(s memorySize) bool { return !s.fits() })
+	fitting := slices.DeleteFunc(slices.Clone(sizes), func(s memorySize) bool { return !s.fits(sizes[len(sizes)-1].Ingest.P99) })
 	if len(fitting) == 0 {
 		return 0
 	}
@@ -151,42 +150,57 @@ func cheapest(sizes []memorySize) int {
 	}).MB
 }
 
-// withMemory measures one setting. The three processes run side by side, each in
-// a group of its own: they wait nearly all the time.
-func (r *rig) withMemory(mb int) (size memorySize, err error) {
-	size = memorySize{MB: mb, Share: measure.Round4(float64(mb) / cost.FullProcessorMB)}
-	var held []*held
+// sized are the functions of one setting, each in a group of its own.
+type sized struct {
+	memorySize
+	ingest, dispatcher, single *held
+}
+
+// withMemories measures all settings at once, so that what else the machine does
+// falls on all of them. The processes wait nearly all the time.
+func (r *rig) withMemories(settings []int) (sizes []memorySize, err error) {
+	var all []*sized
 	defer func() {
-		for _, h := range held {
-			err = errors.Join(err, h.stop())
+		for _, s := range all {
+			err = errors.Join(err, s.ingest.stop(), s.dispatcher.stop(), s.single.stop())
 		}
 	}()
-	for _, one := range []struct {
-		name string
-		into *memoryFunction
-	}{{"ingest", &size.Ingest}, {"dispatcher", &size.Dispatcher}, {"dispatcher", &size.DispatcherOne}} {
-		h, err := r.hold(one.name, mb, one.into)
-		if err != nil {
-			return size, err
+	for _, mb := range settings {
+		s := &sized{memorySize: memorySize{MB: mb, Share: measure.Round4(float64(mb) / cost.FullProcessorMB)}}
+		all = append(all, s)
+		for _, one := range []struct {
+			name string
+			held **held
+			into *memoryFunction
+		}{{"ingest", &s.ingest, &s.Ingest}, {"dispatcher", &s.dispatcher, &s.Dispatcher}, {"dispatcher", &s.single, &s.DispatcherOne}} {
+			if *one.held, err = r.hold(one.name, mb, one.into); err != nil {
+				return nil, err
+			}
 		}
-		held = append(held, h)
 	}
-	ingest, dispatcher, single := held[0], held[1], held[2]
 	var group errgroup.Group
-	group.Go(func() error {
-		return ingest.time(ingestTimes, func() error { return r.post(ingest.function, 1, measure.EventRequest) })
-	})
-	group.Go(func() error {
-		return dispatcher.time(batchTimes, func() error { return r.deliver(dispatcher.function, batch) })
-	})
-	group.Go(func() error {
-		return single.time(oneTimes, func() error { return r.deliver(single.function, 1) })
-	})
-	if err := group.Wait(); err != nil {
-		return size, err
+	for _, s := range all {
+		group.Go(func() error {
+			return s.ingest.time(ingestTimes, func() error { return r.post(s.ingest.function, 1, measure.EventRequest) })
+		})
+		group.Go(func() error {
+			return s.dispatcher.time(batchTimes, func() error { return r.deliver(s.dispatcher.function, batch) })
+		})
+		group.Go(func() error {
+			return s.single.time(oneTimes, func() error { return r.deliver(s.single.function, 1) })
+		})
 	}
-	size.price()
-	return size, r.enlarge(ingest, dispatcher)
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		s.price()
+		if err := r.enlarge(s.ingest, s.dispatcher); err != nil {
+			return nil, fmt.Errorf("%d MB: %w", s.MB, err)
+		}
+		sizes = append(sizes, s.memorySize)
+	}
+	return sizes, nil
 }
 
 // enlarge makes the largest request and hands over the largest batch, and notes
@@ -240,6 +254,9 @@ func (r *rig) hold(name string, mb int, into *memoryFunction) (*held, error) {
 }
 
 func (h *held) stop() error {
+	if h == nil {
+		return nil
+	}
 	h.function.stop()
 	return h.limit.remove()
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -31,7 +32,7 @@ type rig struct {
 	// built are the binaries by their names.
 	built map[string]string
 	// serial counts the events made so far.
-	serial int
+	serial atomic.Int64
 }
 
 const rigKey = "arn:aws:kms:" + region + ":000000000000:key/bench"
@@ -93,13 +94,11 @@ func (r *rig) start(name string, limit *quota, environment ...string) (*function
 // post has ingest take n events in one request, each as request makes it.
 func (r *rig) post(ingest *function, n int, request func(int) []byte) error {
 	if n == 1 {
-		r.serial++
-		return ingest.post(eventsPath, request(r.serial))
+		return ingest.post(eventsPath, request(int(r.serial.Add(1))))
 	}
 	var all []string
 	for range n {
-		r.serial++
-		all = append(all, string(request(r.serial)))
+		all = append(all, string(request(int(r.serial.Add(1)))))
 	}
 	return ingest.post(eventsPath+"/batch", []byte(`{"events":[`+strings.Join(all, ",")+`]}`))
 }
