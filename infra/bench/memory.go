@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -145,9 +146,7 @@ func cheapest(sizes []memorySize) int {
 	if len(fitting) == 0 {
 		return 0
 	}
-	return slices.MinFunc(fitting, func(a, b memorySize) int {
-		return int(math.Copysign(1, a.DollarsPerMillion-b.DollarsPerMillion))
-	}).MB
+	return slices.MinFunc(fitting, func(a, b memorySize) int { return cmp.Compare(a.DollarsPerMillion, b.DollarsPerMillion) }).MB
 }
 
 // sized are the functions of one setting, each in a group of its own.
