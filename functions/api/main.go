@@ -36,6 +36,7 @@ import (
 )
 
 func main() {
+	awsenv.SpendMemory()
 	env := config.FromEnvironment()
 	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, queueURL, fair := env.Table(), env.QueueURL(), env.FairQueues()

@@ -31,6 +31,7 @@ import (
 )
 
 func main() {
+	awsenv.SpendMemory()
 	env := config.FromEnvironment()
 	log, metrics := telemetry.NewGatheringLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, schedule, outbound := env.Table(), env.Schedule(), env.Outbound()

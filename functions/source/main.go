@@ -26,6 +26,7 @@ import (
 )
 
 func main() {
+	awsenv.SpendMemory()
 	env := config.FromEnvironment()
 	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table, retention, tenant, types := env.Table(), env.Retention(), env.SourceTenant(), env.EventTypes()

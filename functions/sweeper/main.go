@@ -33,6 +33,7 @@ const jobTime = 20 * time.Second
 const interval = time.Minute
 
 func main() {
+	awsenv.SpendMemory()
 	env := config.FromEnvironment()
 	log := telemetry.NewFunctionLogger(os.Stdout, slog.LevelInfo, env.Stack())
 	table := env.Table()

@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"webhookrelay/infra/measure"
 	"webhookrelay/shared/awskms"
 	"webhookrelay/shared/config"
 	"webhookrelay/shared/dynamo"
@@ -176,21 +175,10 @@ func (c *cloud) createKey(ctx context.Context, client *kms.Client) error {
 
 // post has ingest accept an event.
 func (c *cloud) post(request []byte) error {
-	return c.postTo("/v1/tenants/"+tenantID+"/events", request)
+	return c.postTo(eventsPath, request)
 }
 
-func (c *cloud) postTo(path string, request []byte) error {
-	var answer events.APIGatewayProxyResponse
-	err := c.ingest.invoke(events.APIGatewayProxyRequest{
-		HTTPMethod: http.MethodPost, Path: path,
-		Headers: map[string]string{"Authorization": "Bearer " + measure.AdminKey, "Content-Type": "application/json"},
-		Body:    string(request),
-	}, &answer)
-	if err == nil && answer.StatusCode/100 != 2 {
-		err = fmt.Errorf("ingest answered %d: %s", answer.StatusCode, answer.Body)
-	}
-	return err
-}
+func (c *cloud) postTo(path string, request []byte) error { return c.ingest.post(path, request) }
 
 // dispatch receives one batch of exactly size messages, has the dispatcher
 // handle it, and deletes what that does not keep, as the event source mapping

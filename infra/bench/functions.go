@@ -15,10 +15,16 @@ import (
 	"webhookrelay/infra/measure"
 )
 
-// functionNames are the Lambda functions, and bare what they stand beside.
-var functionNames = []string{"ingest", "dispatcher", "api", "sweeper"}
+// functionNames are the Lambda functions; bare is what they stand beside.
+var functionNames = []string{"ingest", "dispatcher", "api", "sweeper", "source"}
 
 const bare = "bare"
+
+// floorName is the program that makes the functions' calls and does nothing else.
+const floorName = "floor"
+
+// planVariable tells it by which calls.
+const planVariable = "BENCH_FLOOR_PLAN"
 
 // functionResults are what the deployed binaries weigh and how fast they start.
 type functionResults struct {
@@ -61,7 +67,7 @@ func measureFunctions(work string, s settings) (*functionResults, error) {
 		architectures = append(architectures, runtime.GOARCH)
 	}
 	for _, architecture := range architectures {
-		for _, name := range append([]string{bare}, functionNames...) {
+		for _, name := range append([]string{bare, floorName}, functionNames...) {
 			binary, err := buildFunction(work, name, architecture)
 			if err != nil {
 				return nil, err
@@ -90,8 +96,8 @@ func functionBinary(work, name, architecture string) string {
 // buildFunction builds a function as the Makefile has sam do it.
 func buildFunction(work, name, architecture string) (string, error) {
 	source := "webhookrelay/functions/" + name
-	if name == bare {
-		source = "webhookrelay/infra/bench/bare"
+	if name == bare || name == floorName {
+		source = "webhookrelay/infra/bench/" + name
 	}
 	binary, err := filepath.Abs(functionBinary(work, name, architecture))
 	if err != nil {
@@ -144,17 +150,24 @@ func functionEnvironment(awsURL, table, queueURL, secretsKey string) []string {
 		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + awsURL,
 		"RELAY_STACK=bench", "RELAY_TABLE=" + table, "RELAY_QUEUE_URL=" + queueURL,
 		"RELAY_DLQ_URL=" + queueURL + "-dead", "RELAY_DLQ_ARN=arn:aws:sqs:" + region + ":000000000000:dead",
-		"RELAY_ADMIN_KEY_SHA256=" + measure.AdminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s",
+		"RELAY_ADMIN_KEY_SHA256=" + measure.AdminDigest, "RELAY_SECRETS_KEY=" + secretsKey, "RELAY_ALLOW_CIDRS=127.0.0.0/8", "RELAY_ALLOW_PORTS=1-65535", "RELAY_RETRY_SCHEDULE=1s", "RELAY_SOURCE_TENANT=" + tenantID,
 	}
 }
 
-// measureStarts starts all of them in turn, over and over. The first time each
-// is read from disk, and is not counted.
+// measureStarts starts all of them in turn, over and over; and the floor, which
+// has the clients of DynamoDB and SQS and nothing else. The first time each is read
+// from disk, and is not counted.
 func measureStarts(work string, times int) ([]measure.Comparison, error) {
+	plan := filepath.Join(work, "no-plan.json")
+	if err := os.WriteFile(plan, []byte("{}"), 0o600); err != nil {
+		return nil, err
+	}
 	environment := functionEnvironment("http://127.0.0.1:9", "bench", "http://127.0.0.1:9/queue", "arn:aws:kms:"+region+":000000000000:key/bench")
+	environment = append(environment, planVariable+"="+plan)
+	names := append([]string{floorName}, functionNames...)
 	took := map[string][]float64{}
 	for i := range times + 1 {
-		for _, name := range append([]string{bare}, functionNames...) {
+		for _, name := range append([]string{bare}, names...) {
 			binary, err := filepath.Abs(functionBinary(work, name, runtime.GOARCH))
 			if err != nil {
 				return nil, err
@@ -170,7 +183,7 @@ func measureStarts(work string, times int) ([]measure.Comparison, error) {
 		}
 	}
 	var starts []measure.Comparison
-	for _, name := range functionNames {
+	for _, name := range names {
 		starts = append(starts, measure.Compare(name, "ms", took[name], slices.Clone(took[bare])))
 	}
 	return starts, nil

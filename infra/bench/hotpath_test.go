@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"webhookrelay/infra/measure"
+	"webhookrelay/shared/api"
+	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/dispatch"
 	"webhookrelay/shared/envelope"
+	"webhookrelay/shared/filter"
 	"webhookrelay/shared/id"
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/retry"
@@ -59,6 +62,41 @@ func BenchmarkEnvelopeDecode(b *testing.B) {
 	body := []byte(envelope.Encode(envelope.Envelope{DeliveryKey: benchKey}))
 	for b.Loop() {
 		if _, err := envelope.Decode(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkReadEvent reads and checks one event of a request that holds several.
+func BenchmarkReadEvent(b *testing.B) {
+	item := measure.EventRequest(0)
+	for b.Loop() {
+		if _, err := api.ReadEvent(tenantID, item); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFilter asks a filter that was compiled before about a new event.
+func BenchmarkFilter(b *testing.B) {
+	matcher, now := filter.NewMatcher(), time.Now()
+	endpoint := webhook.Endpoint{ID: "receiver", State: webhook.EndpointEnabled, Filter: `data.currency == "EUR" && data.items.exists(i, i.quantity > 100)`}
+	event := webhook.Event{Tenant: tenantID, Type: measure.EventType, Timestamp: now, Body: ingest.Body(measure.EventType, now, measure.EventData(0))}
+	for b.Loop() {
+		if wants, err := matcher.Wants(endpoint, filter.NewSubject(event)); wants || err != nil {
+			b.Fatal(wants, err)
+		}
+	}
+}
+
+// BenchmarkSchema holds an event's data to a schema.
+func BenchmarkSchema(b *testing.B) {
+	schema, err := catalogue.Compile([]byte(`{"type":"object","required":["order_id","items"],"properties":{"order_id":{"type":"string","pattern":"^ord_"},
+		"items":{"type":"array","items":{"type":"object","required":["sku"],"properties":{"sku":{"type":"string"},"quantity":{"type":"integer","minimum":1}}}}}}`))
+	must(b, err)
+	data := measure.EventData(0)
+	for b.Loop() {
+		if err := schema.Validate(data); err != nil {
 			b.Fatal(err)
 		}
 	}

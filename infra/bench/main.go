@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"webhookrelay/infra/cost"
@@ -43,17 +44,26 @@ type results struct {
 	Dev       *devResults      `json:"relay_dev,omitempty"`
 	Functions *functionResults `json:"functions,omitempty"`
 	Growth    *growthResults   `json:"growth,omitempty"`
+	CPU       *cpuResults      `json:"functions_cpu,omitempty"`
+	Memory    *memoryResults   `json:"functions_memory,omitempty"`
+	HotPaths  *hotPathResults  `json:"hot_paths,omitempty"`
 	AWS       *awsResults      `json:"aws,omitempty"`
 	Cost      *cost.Results    `json:"cost,omitempty"`
 }
 
+// history is where the results of past runs lie, from the root of the module.
+const history = "infra/bench/results"
+
+// parts are what -only may name.
+var parts = []string{"dev", "growth", "functions", "cpu", "memory", "hotpaths", "lambda", "aws", "cost"}
+
 func main() {
-	only := flag.String("only", "", "measure one part: dev, growth, functions, aws or cost")
+	only := flag.String("only", "", "measure one part: "+strings.Join(parts, ", ")+"; lambda is those from functions to hotpaths")
 	events := flag.Int("events", 4000, "events per round of the throughput measurements")
 	rounds := flag.Int("rounds", 3, "alternating rounds per measurement, at least 3")
 	stored := flag.Int("stored", 200_000, "events that the file of the growth measurements holds")
 	dir := flag.String("dir", "", "directory for that file; .cache when left out")
-	out := flag.String("out", "infra/bench/results", "directory for the results, from the root of the module")
+	out := flag.String("out", history, "directory for the results, from the root of the module")
 	state := flag.String("write", "", "measure nothing: have the documents state the run stored in this file")
 	flag.Parse()
 	do := func() error { return run(*only, *dir, *events, *rounds, *stored, *out) }
@@ -68,8 +78,8 @@ func main() {
 
 func run(only, dir string, events, rounds, stored int, out string) (err error) {
 	switch {
-	case !slices.Contains([]string{"", "dev", "growth", "functions", "aws", "cost"}, only):
-		return fmt.Errorf("-only %s: there are dev, growth, functions, aws and cost", only)
+	case only != "" && !slices.Contains(parts, only):
+		return fmt.Errorf("-only %s: there are %s", only, strings.Join(parts, ", "))
 	case rounds < 3:
 		return errors.New("-rounds: at least 3, or there is no median")
 	case events < 100:
@@ -93,6 +103,7 @@ func run(only, dir string, events, rounds, stored int, out string) (err error) {
 		DataBytes: len(measure.EventData(0)), DeflatedBytes: measure.DeflatedBody(),
 	}
 	fmt.Printf("load on this machine before the run: %s\n\n", r.Machine.Load)
+	wanted := func(part string) bool { return only == "" || only == part || only == "lambda" }
 	if only == "" || only == "dev" {
 		if r.Dev, err = measureDev(work, r.Settings); err != nil {
 			return fmt.Errorf("relay dev: %w", err)
@@ -105,11 +116,29 @@ func run(only, dir string, events, rounds, stored int, out string) (err error) {
 		}
 		r.Growth.print(r.Settings)
 	}
-	if only == "" || only == "functions" {
+	if wanted("functions") {
 		if r.Functions, err = measureFunctions(work, r.Settings); err != nil {
 			return fmt.Errorf("functions: %w", err)
 		}
 		r.Functions.print()
+	}
+	if wanted("cpu") {
+		if r.CPU, err = measureCPU(work, r.Settings); err != nil {
+			return fmt.Errorf("cpu: %w", err)
+		}
+		r.CPU.print()
+	}
+	if wanted("memory") {
+		if r.Memory, err = measureMemory(work); err != nil {
+			return fmt.Errorf("memory: %w", err)
+		}
+		r.Memory.print()
+	}
+	if wanted("hotpaths") {
+		if r.HotPaths, err = measureHotPaths(history); err != nil {
+			return fmt.Errorf("hot paths: %w", err)
+		}
+		r.HotPaths.print()
 	}
 	if only == "" || only == "aws" {
 		if r.AWS, err = measureAWS(work, r.Settings); err != nil {

@@ -29,6 +29,8 @@ type function struct {
 	// ended is closed when the process has ended, after err was set.
 	ended chan struct{}
 	err   error
+	// last is how long the last invocation took.
+	last time.Duration
 }
 
 type reply struct {
@@ -41,6 +43,12 @@ const invocationDeadline = time.Minute
 // launch starts a binary and returns how long it took from exec until it asked
 // for work the first time.
 func launch(binary string, environment ...string) (*function, time.Duration, error) {
+	return launchWithin(nil, binary, environment...)
+}
+
+// launchWithin is launch of a process that gets no more than its quota of a
+// processor; nil: all it wants.
+func launchWithin(limit *quota, binary string, environment ...string) (*function, time.Duration, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, 0, err
@@ -57,7 +65,7 @@ func launch(binary string, environment ...string) (*function, time.Duration, err
 	f.server = &http.Server{Handler: mux}
 	go func() { _ = f.server.Serve(listener) }() // ends when it is closed
 
-	f.command = exec.Command(binary)
+	f.command = limit.command(binary)
 	f.command.Env = append([]string{
 		"AWS_LAMBDA_RUNTIME_API=" + f.address, "AWS_LAMBDA_FUNCTION_NAME=bench", "AWS_LAMBDA_FUNCTION_VERSION=1",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "_HANDLER=bootstrap",
@@ -130,8 +138,10 @@ func (f *function) invoke(event, out any) error {
 	case <-late.C:
 		return fmt.Errorf("the function does not ask for work: %s", f.output.String())
 	}
+	handed := time.Now()
 	select {
 	case got := <-f.replies:
+		f.last = time.Since(handed)
 		if got.failed {
 			return fmt.Errorf("the function failed: %s", got.body)
 		}

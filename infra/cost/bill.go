@@ -63,8 +63,8 @@ var Default = Assumptions{
 	AccessLogBytes: 175, PlatformLogBytes: 0, Fair: true,
 }
 
-// fullProcessorMB is the memory with which a function has one processor to itself.
-const fullProcessorMB = 1769
+// FullProcessorMB is the memory with which a function has one processor to itself.
+const FullProcessorMB = 1769
 
 // Line is one part of a bill.
 type Line struct {
@@ -167,7 +167,7 @@ func (a Assumptions) dispatcherGBSeconds(w Work) float64 {
 // gbSeconds is what Lambda bills for time spent waiting and for work that takes
 // so much of a whole processor.
 func (a Assumptions) gbSeconds(waiting, cpu float64) float64 {
-	share := min(1, a.MemoryMB/fullProcessorMB)
+	share := min(1, a.MemoryMB/FullProcessorMB)
 	return (waiting + cpu/share) * a.MemoryMB / 1024
 }
 
