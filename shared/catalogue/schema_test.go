@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"webhookrelay/shared/catalogue"
 	"webhookrelay/shared/webhook"
@@ -90,7 +89,7 @@ func TestAViolationNamesThePath(t *testing.T) {
 	}
 }
 
-// Each of these would take years.
+// Without a bound, some of these would take years.
 func TestTheWorkOfAValidationIsBounded(t *testing.T) {
 	t.Parallel()
 	nested := strings.Repeat(`{"x":`, 60) + `1` + strings.Repeat(`}`, 60)
@@ -119,11 +118,7 @@ func TestTheWorkOfAValidationIsBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			begun := time.Now()
 			err = compiled.Validate([]byte(c.data))
-			if took := time.Since(begun); took > 10*time.Second {
-				t.Errorf("took %s", took)
-			}
 			if bad, ok := errors.AsType[*catalogue.Violation](err); !ok || !strings.Contains(bad.Reason, "too long") {
 				t.Errorf("got %v", err)
 			}

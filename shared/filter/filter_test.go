@@ -136,15 +136,15 @@ func TestAFilterThatFailsSaysWhereAndWhy(t *testing.T) {
 func TestTheFiltersOfATenantShareABudget(t *testing.T) {
 	t.Parallel()
 	m, s := filter.NewMatcher(), filter.NewSubject(event(`[`+strings.TrimSuffix(strings.Repeat("1,", 350), ",")+`]`))
-	begun, asked := time.Now(), 0
+	asked := 0
 	for i := range 1000 {
 		_, err := m.Wants(endpoint(fmt.Sprintf(`data.all(x, data.all(y, x + y > 0 && %d > 0))`, i+1)), s)
 		if err == nil {
 			asked++
 		}
 	}
-	if took := time.Since(begun); asked == 0 || asked > 50 || took > 20*time.Second {
-		t.Errorf("%d filters were asked, in %s", asked, took)
+	if asked == 0 || asked > 50 {
+		t.Errorf("%d filters were asked", asked)
 	}
 }
 
