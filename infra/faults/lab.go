@@ -40,7 +40,7 @@ func (s Seconds) duration() time.Duration { return time.Duration(s) * time.Secon
 var (
 	full = settings{
 		Rounds: 3, Rate: 50, Watched: 30, Grace: 1, Outage: 20, Blocked: 8, Backlogs: []int{2_000, 10_000},
-		Kills: 3, KillEvents: 5_000, Connections: 32,
+		Kills: 40, KillEvents: 50_000, Connections: 32,
 	}
 	// quick shows that everything runs, and what does not depend on speed. Its
 	// grace ends before an attempt that hangs does.

@@ -17,7 +17,7 @@ const (
 	// freshMessages is how many messages are in their first moments at once. More
 	// would be more POSTs that a crash finds made and not yet recorded. After
 	// freshFor a message is one that waits for its endpoint, and holds up no other.
-	freshMessages = 16
+	freshMessages = 14
 	freshFor      = 10 * time.Millisecond
 	// invocation bounds one batch, as the dispatcher function's timeout does.
 	invocation = 60 * time.Second
