@@ -25,11 +25,14 @@ func (c *cpuResults) print() {
 		fmt.Printf("not measured: %s\n\n", c.NotMeasured)
 		return
 	}
-	var rows [][]string
+	measure.Table(c.table())
+}
+
+func (c *cpuResults) table() (header []string, rows [][]string) {
 	for _, s := range c.Cases {
 		rows = append(rows, s.Row())
 	}
-	measure.Table([]string{"per event", "unit", "function", "the same calls alone", "function ÷ floor"}, rows)
+	return []string{"per event", "unit", "function", "the same calls alone", "function ÷ floor"}, rows
 }
 
 // cpuCase is one kind of invocation, and how often a round has it.

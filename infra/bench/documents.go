@@ -16,26 +16,22 @@ import (
 // nothing else.
 type block struct {
 	document, name string
-	render         func(r storedRun) (string, error)
+	render         func(r results) (string, error)
 }
 
 // blocks are all of them. A run that lacks what one states leaves it alone.
 var blocks = []block{
-	{"README.md", "relay dev beside its peers", storedRun.peers},
-	{"infra/docs/performance.md", "relay dev beside its peers", storedRun.peers},
-	{"infra/docs/performance.md", "growth", storedRun.growth},
+	{"README.md", "relay dev beside its peers", results.peers},
+	{"infra/docs/performance.md", "relay dev", results.dev},
+	{"infra/docs/performance.md", "relay dev beside its peers", results.peers},
+	{"infra/docs/performance.md", "growth", results.growth},
+	{"infra/docs/performance.md", "functions", results.functions},
+	{"infra/docs/performance.md", "processor time of the functions", results.functionsCPU},
+	{"infra/docs/performance.md", "memory of the functions", results.functionsMemory},
+	{"infra/docs/performance.md", "hot paths", results.hotPaths},
 }
 
-// storedRun is what the documents state of a run.
-type storedRun struct {
-	Commit   string          `json:"commit"`
-	Machine  measure.Machine `json:"machine"`
-	Settings settings        `json:"settings"`
-	Dev      *devResults     `json:"relay_dev"`
-	Growth   *growthResults  `json:"growth"`
-}
-
-func readRun(file string) (r storedRun, err error) {
+func readRun(file string) (r results, err error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return r, err
@@ -65,7 +61,7 @@ func (b block) split(root string) (before, between, after string, err error) {
 }
 
 // text is what stands between the marks: where the run is stored, and what it says.
-func (b block) text(file string, r storedRun) (string, error) {
+func (b block) text(file string, r results) (string, error) {
 	said, err := b.render(r)
 	if err != nil || said == "" {
 		return "", err
@@ -117,7 +113,7 @@ var peerRows = []string{
 }
 
 // peers is the relay beside them; "" if it was not measured.
-func (r storedRun) peers() (string, error) {
+func (r results) peers() (string, error) {
 	if r.Dev == nil {
 		return "", nil
 	}
@@ -153,6 +149,24 @@ func (r storedRun) peers() (string, error) {
 	return b.String(), nil
 }
 
+// dev is the relay beside its floor; "" if it was not measured.
+func (r results) dev() (string, error) {
+	if r.Dev == nil {
+		return "", nil
+	}
+	var rows [][]string
+	for _, c := range r.Dev.Comparisons {
+		rows = append(rows, c.Row())
+	}
+	return fmt.Sprintf("%d rounds of %s events; load average of the machine before the run %s; %s deliveries, %d of them again.\n\n",
+		r.Settings.Rounds, thousands(float64(r.Settings.Events)), r.Machine.Load, thousands(float64(r.Dev.Delivered)), r.Dev.Duplicates) +
+		measure.Markdown([]string{"median (least–most)", "unit", "relay", "its floor", "÷ floor"}, rows) + "\n" +
+		measure.Markdown([]string{"", "MiB"}, [][]string{
+			{"memory at rest after the start", optional(r.Dev.IdleMemory)},
+			{"most memory by the end of a round", optional(r.Dev.PeakMemory)},
+		}), nil
+}
+
 // thousands writes a number of four or more digits with commas.
 func thousands(v float64) string {
 	text := fmt.Sprintf("%.0f", v)
@@ -162,22 +176,83 @@ func thousands(v float64) string {
 	return text
 }
 
+// manyStored is how many stored events a run has to have for its growth to be
+// stated: that of a run of all parts has fewer.
+const manyStored = 1_000_000
+
 // growth is what the stored events make of it; "" if that was not measured.
-func (r storedRun) growth() (string, error) {
+func (r results) growth() (string, error) {
 	g := r.Growth
-	if g == nil {
+	if g == nil || g.Stored < manyStored {
 		return "", nil
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "| %d rounds, median (least–most) | unit | %s events stored | %s | many ÷ few |\n| --- | --- | --- | --- | --- |\n",
-		r.Settings.Rounds, thousands(float64(g.Stored)), thousands(float64(g.Few)))
+	var rows, first [][]string
 	for _, row := range g.Rows {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", row.Name, row.Unit, row.Many, row.Few, row.Ratio)
+		rows = append(rows, []string{row.Name, row.Unit, row.Many.String(), row.Few.String(), row.Ratio.String()})
 	}
-	b.WriteString("\n| first run, with events at 50/s | expired rows removed | of | in s | post to 202, p50, ms | p99 | most |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, f := range []growthFirstRun{g.ManyFirst, g.FewFirst} {
-		fmt.Fprintf(&b, "| %s events stored | %s | %s | %s | %s | %s | %s |\n", thousands(float64(f.Stored)), thousands(float64(f.Removed)),
-			thousands(float64(f.ExpiredRows)), measure.Show(f.Seconds), measure.Show(f.Ack50), measure.Show(f.Ack99), measure.Show(f.AckMost))
+		first = append(first, []string{
+			thousands(float64(f.Stored)) + " events stored", thousands(float64(f.Removed)), thousands(float64(f.ExpiredRows)),
+			measure.Show(f.Seconds), measure.Show(f.Ack50), measure.Show(f.Ack99), measure.Show(f.AckMost),
+		})
 	}
-	return b.String(), nil
+	return measure.Markdown([]string{
+		fmt.Sprintf("%d rounds, median (least–most)", r.Settings.Rounds), "unit",
+		thousands(float64(g.Stored)) + " events stored", thousands(float64(g.Few)), "many ÷ few",
+	}, rows) + "\n" + measure.Markdown([]string{
+		"first run, with events at 50/s", "expired rows removed", "of", "in s", "post to 202, p50, ms", "p99", "most",
+	}, first), nil
+}
+
+// functions is what the deployed binaries weigh and how fast they start; "" if not all
+// of that was measured.
+func (r results) functions() (string, error) {
+	if r.Functions == nil || r.Functions.NotMeasured != "" {
+		return "", nil
+	}
+	sizes := map[string]functionSize{}
+	for _, s := range r.Functions.Sizes {
+		if s.Architecture == "arm64" {
+			sizes[s.Name] = s
+		}
+	}
+	row := func(name string) []string {
+		return []string{name, measure.Show(sizes[name].BinaryMiB), measure.Show(sizes[name].ZippedMiB)}
+	}
+	var rows [][]string
+	for _, s := range r.Functions.Starts {
+		rows = append(rows, append(row(s.Name), s.Relay.String(), s.Ratio.String()))
+	}
+	if len(rows) > 0 {
+		rows = append(rows, append(row(bare), r.Functions.Starts[0].Floor.String(), "1"))
+	}
+	return measure.Markdown([]string{"", "binary for arm64, MiB", "zipped", "start here, ms", "÷ bare"}, rows), nil
+}
+
+// functionsCPU is the processor time of an event; "" if it was not measured.
+func (r results) functionsCPU() (string, error) {
+	if r.CPU == nil || r.CPU.NotMeasured != "" {
+		return "", nil
+	}
+	return measure.Markdown(r.CPU.table()), nil
+}
+
+// functionsMemory compares settings; "" if they were not measured.
+func (r results) functionsMemory() (string, error) {
+	if r.Memory == nil || r.Memory.NotMeasured != "" {
+		return "", nil
+	}
+	return measure.Markdown(r.Memory.table()) + "\n" + r.Memory.verdict() + "\n", nil
+}
+
+// hotPaths is what each takes; "" if that was not measured.
+func (r results) hotPaths() (string, error) {
+	if r.HotPaths == nil {
+		return "", nil
+	}
+	var rows [][]string
+	for _, p := range r.HotPaths.Paths {
+		rows = append(rows, []string{p.Name, measure.Show(p.Nanoseconds / 1000), thousands(p.Bytes), thousands(p.Allocations)})
+	}
+	return measure.Markdown([]string{"", "µs", "bytes", "allocations"}, rows), nil
 }

@@ -75,7 +75,11 @@ func (m *memoryResults) print() {
 		return
 	}
 	fmt.Printf("%s\n\n", m.How)
-	var rows [][]string
+	measure.Table(m.table())
+	fmt.Printf("%s\n\n", m.verdict())
+}
+
+func (m *memoryResults) table() (header []string, rows [][]string) {
 	for _, s := range m.Sizes {
 		rows = append(rows, []string{
 			strconv.Itoa(s.MB), measure.Show(s.Ingest.StartMS), measure.Show(s.Dispatcher.StartMS),
@@ -83,11 +87,15 @@ func (m *memoryResults) print() {
 			measure.Show(s.Ingest.PeakMiB), measure.Show(s.Dispatcher.PeakMiB), fmt.Sprintf("%.2f", s.DollarsPerMillion),
 		})
 	}
-	measure.Table([]string{
+	return []string{
 		"MB", "start of ingest, ms", "of dispatcher", "ingest, p50 / p99 ms", "dispatcher, 10 messages", "dispatcher, 1 message",
 		"peak of ingest, MiB", "of dispatcher", "$ a million events",
-	}, rows)
-	fmt.Printf("cheapest with ingest's p99 at most %g times that of %d MB, and at most %g %% of the memory in use: %d MB\n\n",
+	}, rows
+}
+
+// verdict says which setting was chosen, and how.
+func (m *memoryResults) verdict() string {
+	return fmt.Sprintf("The cheapest with ingest's p99 at most %g times that of %d MB, and at most %g %% of the memory in use: %d MB.",
 		maxLatencyRatio, memorySizes[len(memorySizes)-1], 100*maxMemoryUsed, m.Chosen)
 }
 

@@ -119,3 +119,15 @@ func Table(header []string, rows [][]string) {
 	}
 	fmt.Println()
 }
+
+// Markdown returns rows as a table in Markdown, without padding.
+func Markdown(header []string, rows [][]string) string {
+	var b strings.Builder
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(header)
+	line(slices.Repeat([]string{"---"}, len(header)))
+	for _, row := range rows {
+		line(row)
+	}
+	return b.String()
+}
