@@ -83,10 +83,10 @@ reference: ## Makes the page under /docs from openapi.yaml, and that of the comm
 bench: ## Measures and stores the results in infra/bench/results; about five minutes
 	go run ./infra/bench
 
-bench-growth: ## Measures relay dev over a file of 5,000,000 events; ten minutes, and 10 GB for as long
+bench-growth: ## Measures relay dev over a file of 5,000,000 events; six minutes and more, and 10 GB for as long
 	go run ./infra/bench -only growth -stored 5000000 -rounds 6
 
-cost: ## Counts what events ask of AWS on LocalStack, prices a million, stores that in infra/cost/results; ten minutes
+cost: ## Counts what events ask of AWS on LocalStack, prices a million, stores that in infra/cost/results; five minutes
 	infra/cost/run.sh
 
 faults: ## Runs the relay into faults, measures and stores the results in infra/faults/results; about ten minutes

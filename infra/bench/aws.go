@@ -41,11 +41,14 @@ func (a *awsResults) print() {
 		fmt.Printf("not measured: %s\n\n", a.NotMeasured)
 		return
 	}
-	var rows [][]string
+	measure.Table(a.table())
+}
+
+func (a *awsResults) table() (header []string, rows [][]string) {
 	for _, c := range a.Cases {
 		rows = append(rows, []string{c.Name, measure.Show(c.ReadUnits), measure.Show(c.WriteUnits), measure.Show(c.sqs()), c.calls()})
 	}
-	measure.Table([]string{"per event", "read units", "write units", "SQS requests", "all requests"}, rows)
+	return []string{"per event", "read units", "write units", "SQS requests", "all requests"}, rows
 }
 
 // sqs sums the requests to SQS.

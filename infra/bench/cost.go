@@ -25,7 +25,8 @@ import (
 func costCases() (all []cost.Case) {
 	add := func(ingest, endpoints, batch, failing int) {
 		how := map[bool]string{true: "single", false: fmt.Sprintf("batches of %d", ingest)}[ingest == 1]
-		name := fmt.Sprintf("%s, %d endpoint(s), %d %% failing", how, endpoints, failing)
+		to := map[bool]string{true: "1 endpoint", false: fmt.Sprintf("%d endpoints", endpoints)}[endpoints == 1]
+		name := fmt.Sprintf("%s, %s, %d %% failing", how, to, failing)
 		if batch == 1 {
 			name += ", one message an invocation"
 		}

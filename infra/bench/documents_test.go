@@ -1,12 +1,13 @@
 package main
 
 import (
+	"path"
 	"path/filepath"
 	"regexp"
 	"testing"
 )
 
-var namedRun = regexp.MustCompile(`\]\([^)]*(results/[^)]+\.json)\)`)
+var namedRun = regexp.MustCompile(`\]\(([^)]+\.json)\)`)
 
 func TestTheDocumentsStateTheStoredRunsThatTheyName(t *testing.T) {
 	const root = "../.."
@@ -19,11 +20,12 @@ func TestTheDocumentsStateTheStoredRunsThatTheyName(t *testing.T) {
 		if name == nil {
 			t.Fatalf("%s: %s names no run", b.document, b.name)
 		}
-		r, err := readRun(name[1])
+		file := path.Join(path.Dir(b.document), name[1])
+		r, err := readRun(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := b.text(filepath.Join("infra/bench", name[1]), r)
+		want, err := b.text(file, r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,6 +116,20 @@ func TestWhatALoadMeets(t *testing.T) {
 	}
 }
 
+func TestDispatchersThatWaitAreBilled(t *testing.T) {
+	t.Parallel()
+	l := load(1000)
+	l.Answer = 312 * time.Millisecond
+	p, err := capacity.Of(l, results())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 64 dispatchers in place of 21.6, of 256 MB, for the 1,000 seconds of a million events.
+	if want := 4 + (64-21.6)*1000*0.25*cost.LambdaGBSecond.Dollars; math.Abs(p.PerMillion-want) > 1e-6 {
+		t.Errorf("%g dollars a million, want %g", p.PerMillion, want)
+	}
+}
+
 // Whatever the load, more events never need less of anything, and a limit bites
 // at the rate at which it is full.
 func TestNeedsGrowWithTheRate(t *testing.T) {

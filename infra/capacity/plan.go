@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"time"
 
 	"webhookrelay/infra/cost"
 )
@@ -26,7 +27,8 @@ func (n Need) Bites(rate float64) float64 { return rate / n.Share() }
 // Plan is what a load needs.
 type Plan struct {
 	Needs []Need `json:"needs"`
-	// PerMillion is what a million events cost, and Month what 30 days cost at the rate.
+	// PerMillion is what a million events cost, and Month what 30 days cost at the
+	// rate, in dollars: the measured bill, with the time that dispatchers wait for the load's endpoints.
 	PerMillion float64 `json:"dollars_per_million"`
 	Month      float64 `json:"dollars_per_month"`
 }
@@ -52,7 +54,12 @@ func Of(l Load, r cost.Results) (Plan, error) {
 	}
 	full, single := l.dispatchers(a, attempts, cpu, fullBatch), l.dispatchers(a, attempts, cpu, 1)
 	perTenant := 1 / l.Tenants
-	plan := Plan{PerMillion: e.dollars * 1e6, Month: e.dollars * l.Rate * secondsAMonth}
+	// What was measured was billed for the endpoints' answers that it assumes.
+	assumed := l
+	assumed.Answer, assumed.Hanging = time.Duration(a.AnswerMS*float64(time.Millisecond)), 0
+	waiting := (full - assumed.dispatchers(a, attempts, cpu, fullBatch)) / l.Rate // seconds of a dispatcher an event
+	dollars := e.dollars + waiting*a.MemoryMB/1024*cost.LambdaGBSecond.Dollars
+	plan := Plan{PerMillion: dollars * 1e6, Month: dollars * l.Rate * secondsAMonth}
 	for _, n := range []struct {
 		name, unit string
 		amount     float64
