@@ -57,8 +57,8 @@ localstack-stop: ## Stops it
 test-aws: ## Runs the conformance and end-to-end tests on the LocalStack that `make localstack` left up
 	infra/test.sh aws
 
-build: ## Builds the functions with sam, and notes in the built template what they were built from
-	$(BUILD_ENV) sam build
+build: ## Builds the functions with sam (PARAMETERS="Architecture=x86_64" for that processor), and notes in the built template what they were built from
+	$(BUILD_ENV) sam build $(if $(PARAMETERS),--parameter-overrides "$(PARAMETERS)")
 	go run ./infra/stamp .aws-sam/build/template.yaml
 
 validate: ## Checks template.yaml

@@ -41,7 +41,7 @@ const (
 	// shards is dynamo.Shards: over how many keys a tenant's day is spread.
 	shards = 8
 	// waitsInQueue is how long a delivery that keeps failing is hidden in the queue: the
-	// waits of the default schedule that are 15 minutes at most. In longer ones the
+	// waits of the default schedule that are 6 minutes at most. In longer ones the
 	// table holds it.
 	waitsInQueue = 5*time.Second + 5*time.Minute
 	// together is how many attempts to one endpoint a dispatcher makes at once.

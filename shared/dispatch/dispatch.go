@@ -31,9 +31,11 @@ const (
 
 	// LongestHide is the longest wait for which a message is hidden. Hidden
 	// messages count against the 120,000 that SQS has in flight at most, beyond
-	// which every tenant stalls; with this bound it takes more than 130 failures
-	// a second, lasting. For longer waits the store carries the delivery.
-	LongestHide = 15 * time.Minute
+	// which every tenant stalls; with this bound it takes over 300 failures
+	// a second, lasting. SQS counts a message's age until its third receive, and two
+	// such waits stay below what the alarm FreshBacklog calls late, so that no endpoint's
+	// schedule raises it. For longer waits the store carries the delivery.
+	LongestHide = 6 * time.Minute
 
 	// perEndpoint is how many attempts to one endpoint a batch makes at once.
 	// All of them, twice in a row, fit in an invocation unless each may take long.

@@ -186,7 +186,11 @@ func (in *Ingester) conclude(ctx context.Context, p prepared, err error) (Accept
 		return Accepted{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	in.finish(ctx, p.claims, p.event.Ref)
-	in.tally.add(in.Log, in.Now(), len(p.event.Targets))
+	queued := len(p.event.Targets)
+	if p.event.Held {
+		queued = 0 // until it is due, there is nothing in the queue that an attempt could be missing for
+	}
+	in.tally.add(in.Log, in.Now(), queued)
 	return accepted(p.event), nil
 }
 
