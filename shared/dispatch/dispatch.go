@@ -123,11 +123,11 @@ func (d *Dispatcher) HandleEach(ctx context.Context, batch []Message, free func(
 	attempts, cancel := attemptContext(ctx)
 	defer cancel()
 	settled := make(chan int, len(batch))
-	slots := make(map[webhook.EndpointID]chan struct{})
+	slots := make(map[endpointKey]chan struct{})
 	loaded := make(map[int]*job, len(jobs))
 	for _, j := range jobs {
 		if j.loaded != nil {
-			loaded[j.index], slots[j.Endpoint] = j, make(chan struct{}, together(j.loaded.Endpoint, len(batch)))
+			loaded[j.index], slots[j.endpoint()] = j, make(chan struct{}, together(j.loaded.Endpoint, len(batch)))
 		}
 	}
 	for i := range batch {
@@ -137,9 +137,9 @@ func (d *Dispatcher) HandleEach(ctx context.Context, batch []Message, free func(
 			continue
 		}
 		go func() {
-			slots[j.Endpoint] <- struct{}{}
+			slots[j.endpoint()] <- struct{}{}
 			fates[i] = d.process(ctx, attempts, j)
-			<-slots[j.Endpoint]
+			<-slots[j.endpoint()]
 			settled <- i
 		}()
 	}
@@ -167,6 +167,9 @@ type job struct {
 	envelope.Envelope
 	loaded *Loaded
 }
+
+// endpoint is whom the message is for. Two tenants may have an endpoint of one id.
+func (j *job) endpoint() endpointKey { return endpointKey{j.Tenant, j.Endpoint} }
 
 // decode reads the batch's messages. One that cannot be read is never dropped:
 // it goes to the dead-letter queue by its receive count, at once when no

@@ -459,6 +459,55 @@ func TestARetryDoesNotWaitForTheSlowestOfItsBatch(t *testing.T) {
 	}
 }
 
+// neighbours answers for one tenant at once, and for the other only after that.
+type neighbours struct {
+	answered chan struct{}
+	quick    webhook.TenantID
+}
+
+func (n *neighbours) Send(ctx context.Context, e webhook.Endpoint, _ webhook.Event) (webhook.Result, error) {
+	if e.Tenant == n.quick {
+		close(n.answered)
+		return status(200), nil
+	}
+	select {
+	case <-n.answered:
+		return status(200), nil
+	case <-ctx.Done():
+		return webhook.Result{Aborted: true}, nil
+	}
+}
+
+func TestATenantDoesNotWaitForAnotherWhoseEndpointHasTheSameID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := &neighbours{answered: make(chan struct{}), quick: "neighbour"}
+	w.dispatcher.Sender = n
+	_, _, err := w.store.PutTenant(t.Context(), webhook.Tenant{ID: n.quick, CreatedAt: w.now})
+	w.must(err)
+	w.must(w.store.CreateEndpoint(t.Context(), webhook.Endpoint{
+		Tenant: n.quick, ID: endpoint, URL: "https://example.com/", State: webhook.EndpointEnabled,
+		Scheme: webhook.SchemeHMAC, Secrets: []webhook.Secret{{Sealed: []byte("sealed")}},
+	}))
+	const more = 9
+	for range more {
+		w.accept()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	batch, err := w.queue.Receive(ctx, 1+more)
+	w.must(err)
+	event := w.event
+	event.Tenant, event.Ref = n.quick, w.ids.EventRef(w.now)
+	w.must(w.store.PutAndSend(ctx, []webhook.Event{event}))
+	theirs, err := w.queue.Receive(ctx, 1)
+	w.must(err)
+	batch = slices.Insert(batch, len(batch)/2, theirs...) // those that hang come first, and there are more of them than places
+	if kept := w.dispatcher.Handle(ctx, batch); len(batch) != 2+more || len(kept) > 0 {
+		t.Fatalf("%d of %d messages kept", len(kept), len(batch))
+	}
+}
+
 func TestAMessageIsFreeWhileAnotherOfItsBatchIsInWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
