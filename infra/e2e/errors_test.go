@@ -228,6 +228,7 @@ func refusedEndpoints(n tenant) []refusal {
 		post("TagTwice", `{"url":"https://example.com/","tags":["a","a"]}`, "tags"),
 		post("MetadataOfNumbers", `{"url":"https://example.com/","metadata":{"a":1}}`, "metadata"),
 		post("MetadataOfNull", `{"url":"https://example.com/","metadata":{"a":null}}`, "metadata"),
+		post("MetadataTwice", `{"url":"https://example.com/","metadata":{"a":"1","\u0061":"2"}}`, "metadata"),
 		post("MetadataTooLong", fmt.Sprintf(`{"url":"https://example.com/","metadata":{"a":%q}}`, strings.Repeat("a", 257)), "metadata.a"),
 		patch("ChannelsAreNull", `{"channels":null}`, "channels"),
 		patch("ConcurrencyOfNothing", `{"max_concurrency":0}`, "max_concurrency"),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"webhookrelay/shared/retry"
@@ -143,17 +144,19 @@ func intoRate(field string, target *webhook.Rate) reader {
 // intoStrings reads an object of strings into target, which is then not nil.
 func intoStrings(field string, target *map[string]string) reader {
 	return func(raw json.RawMessage) error {
-		const want = "an object whose values are strings"
-		var members map[string]*string
-		if err := into(field, want, &members)(raw); err != nil {
-			return err
+		bad := func(reason string) error { return &webhook.Invalid{Field: field, Reason: reason} }
+		if raw[0] != '{' {
+			return bad("must be an object whose values are strings")
 		}
-		*target = make(map[string]string, len(members))
-		for name, value := range members {
-			if value == nil {
-				return &webhook.Invalid{Field: field, Reason: "must be " + want}
+		*target = make(map[string]string)
+		for name, value := range membersOf(raw) {
+			if _, twice := (*target)[name]; twice {
+				return bad("has " + strconv.Quote(name) + " twice")
 			}
-			(*target)[name] = *value
+			if value[0] != '"' {
+				return bad("must be an object whose values are strings")
+			}
+			(*target)[name] = unquote(value)
 		}
 		return nil
 	}

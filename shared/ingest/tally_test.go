@@ -35,3 +35,15 @@ func TestWhatIsAcceptedIsCountedInFewLines(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsHeldCountsAsAcceptedAndNotAsQueued(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var log bytes.Buffer
+	w.ingester.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	_, err := w.accept(ingest.Request{DeliverAt: w.clock().Add(time.Hour)})
+	w.must(err)
+	if text := log.String(); !strings.Contains(text, `"EventsAccepted":1,"DeliveriesQueued":0`) {
+		t.Error(text)
+	}
+}

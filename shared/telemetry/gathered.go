@@ -32,7 +32,7 @@ type gathered struct {
 // lines, counts do not, for the line is what is counted. Those of warnings and errors count
 // at once, lest they be lost with the process.
 func NewGatheringLogger(w io.Writer, level slog.Level, stack string) (*slog.Logger, *Gathered) {
-	embed := embedding{jsonLines(w, level, brief), stack}
+	embed := newEmbedding(w, level, stack)
 	g := &Gathered{out: slog.New(embed), of: map[string]*gathered{}}
 	return slog.New(gathering{embed, g}), g
 }
@@ -118,10 +118,10 @@ func (h gathering) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h gathering) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return gathering{embedding{h.Handler.WithAttrs(attrs), h.stack}, h.gathered}
+	return gathering{h.embedding.withAttrs(attrs), h.gathered}
 }
 
 // WithGroup implements slog.Handler.
 func (h gathering) WithGroup(name string) slog.Handler {
-	return gathering{embedding{h.Handler.WithGroup(name), h.stack}, h.gathered}
+	return gathering{h.embedding.withGroup(name), h.gathered}
 }

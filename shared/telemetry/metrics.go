@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -48,15 +49,34 @@ func Aged(name string, d time.Duration) slog.Attr {
 // NewFunctionLogger is NewLogger for a Lambda function of the named stack: of a line
 // that holds metrics, CloudWatch takes them (embedded metric format), with no
 // call and one dimension, Stack. Metrics belong to the line, not to a logger made by With.
-// Lines have no time, which CloudWatch adds, and those of level INFO no level.
+// Lines of level INFO have no level, and no time, which CloudWatch adds.
 func NewFunctionLogger(w io.Writer, level slog.Level, stack string) *slog.Logger {
-	return slog.New(embedding{jsonLines(w, level, brief), stack})
+	return slog.New(newEmbedding(w, level, stack))
 }
 
 // embedding adds to each line with metrics what makes CloudWatch see them.
 type embedding struct {
 	slog.Handler
-	stack string
+	// severe writes what is above level INFO.
+	severe slog.Handler
+	stack  string
+}
+
+func newEmbedding(w io.Writer, level slog.Level, stack string) embedding {
+	lines := &lines{out: w}
+	return embedding{jsonLines(lines, level, brief), jsonLines(lines, level, stamped), stack}
+}
+
+// lines lets two handlers write to one place, each a line a call.
+type lines struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(line)
 }
 
 // The document of the embedded metric format (CloudWatch User Guide,
@@ -96,15 +116,22 @@ func (e embedding) Handle(ctx context.Context, r slog.Record) error {
 			CloudWatchMetrics: []directive{{Namespace: Namespace, Dimensions: [][]string{{"Stack"}}, Metrics: metrics}},
 		}))
 	}
+	if r.Level > slog.LevelInfo {
+		return e.severe.Handle(ctx, r)
+	}
 	return e.Handler.Handle(ctx, r)
 }
 
 // WithAttrs implements slog.Handler.
-func (e embedding) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return embedding{e.Handler.WithAttrs(attrs), e.stack}
+func (e embedding) WithAttrs(attrs []slog.Attr) slog.Handler { return e.withAttrs(attrs) }
+
+func (e embedding) withAttrs(attrs []slog.Attr) embedding {
+	return embedding{e.Handler.WithAttrs(attrs), e.severe.WithAttrs(attrs), e.stack}
 }
 
 // WithGroup implements slog.Handler.
-func (e embedding) WithGroup(name string) slog.Handler {
-	return embedding{e.Handler.WithGroup(name), e.stack}
+func (e embedding) WithGroup(name string) slog.Handler { return e.withGroup(name) }
+
+func (e embedding) withGroup(name string) embedding {
+	return embedding{e.Handler.WithGroup(name), e.severe.WithGroup(name), e.stack}
 }

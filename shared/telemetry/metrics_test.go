@@ -66,6 +66,18 @@ func TestMetrics(t *testing.T) {
 			t.Error(text)
 		}
 	})
+	t.Run("AFunctionsErrorHasItsTime", func(t *testing.T) {
+		t.Parallel()
+		var out bytes.Buffer
+		onLambda(&out).Error("store failed")
+		var got struct {
+			Level     string
+			Timestamp time.Time
+		}
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.Level != "ERROR" || time.Since(got.Timestamp).Abs() > time.Hour {
+			t.Errorf("%s, %v", &out, err)
+		}
+	})
 	t.Run("AFunctionsLineSaysNothingThatCloudWatchAdds", func(t *testing.T) {
 		t.Parallel()
 		if text := line(onLambda, "tenant_id", "acme"); text != `{"msg":"attempt","tenant_id":"acme"}`+"\n" {
@@ -76,7 +88,7 @@ func TestMetrics(t *testing.T) {
 		}
 		var out bytes.Buffer
 		onLambda(&out).WithGroup("inner").Error("failed", "time", "noon", "level", "high")
-		if text := out.String(); text != `{"level":"ERROR","msg":"failed","inner":{"time":"noon","level":"high"}}`+"\n" {
+		if text := out.String(); !strings.HasSuffix(text, `,"level":"ERROR","msg":"failed","inner":{"time":"noon","level":"high"}}`+"\n") {
 			t.Error(text)
 		}
 	})

@@ -32,3 +32,12 @@ func brief(groups []string, a slog.Attr) slog.Attr {
 	}
 	return inUTC(groups, a)
 }
+
+// stamped is inUTC with the time where Lambda looks for it: a line without one is of
+// level INFO to it, whatever it says (Lambda Developer Guide, "Log-level filtering").
+func stamped(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Key = "timestamp"
+	}
+	return inUTC(groups, a)
+}
