@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"webhookrelay/shared/ingest"
 	"webhookrelay/shared/webhook"
@@ -80,11 +81,23 @@ func (s *Store) UpdateClaim(ctx context.Context, old, claim ingest.Claim) error 
 	})
 	if err != nil {
 		if !claim.Done && !errors.Is(err, webhook.ErrConflict) {
-			s.unreleased.Store(claimKey{old.Tenant, old.Key}, true)
+			s.noteUnreleased(claimKey{old.Tenant, old.Key}, old.ExpiresAt)
 		}
 		return fmt.Errorf("update claim %s: %w", old.Key, err)
 	}
 	return nil
+}
+
+// noteUnreleased notes a claim whose holder failed to let go, and forgets those
+// that have expired since.
+func (s *Store) noteUnreleased(key claimKey, expires time.Time) {
+	s.unreleased.Range(func(noted, until any) bool {
+		if t, ok := until.(time.Time); ok && !s.now().Before(t) {
+			s.unreleased.Delete(noted)
+		}
+		return true
+	})
+	s.unreleased.Store(key, expires)
 }
 
 // EventRef returns where the event with a caller's own id is kept, or

@@ -29,13 +29,17 @@ type recentEvent struct {
 	waiting []webhook.EndpointID
 }
 
-// maxRecent bounds the events kept, in bytes, with eventOverhead for each.
+// maxRecent bounds the events kept, in bytes, with eventOverhead for each and
+// targetOverhead for each of its targets, which are listed twice.
 const (
-	maxRecent     = 8 << 20
-	eventOverhead = 1 << 10
+	maxRecent      = 8 << 20
+	eventOverhead  = 1 << 10
+	targetOverhead = 32
 )
 
-func (e *recentEvent) size() int { return len(e.Body) + eventOverhead }
+func (e *recentEvent) size() int {
+	return len(e.Body) + eventOverhead + targetOverhead*len(e.Targets)
+}
 
 // changesRecent reports whether a statement may change what is kept.
 func changesRecent(query string) bool {
@@ -48,6 +52,9 @@ func (r *recent) add(e webhook.Event) {
 		return
 	}
 	added := &recentEvent{asStored(e), slices.Clone(e.Targets)}
+	if added.size() > maxRecent {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.events == nil {

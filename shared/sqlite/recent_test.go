@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -140,5 +141,19 @@ func TestRecentEventsTakeBoundedMemory(t *testing.T) {
 	}
 	if len(r.events) > 0 || r.size != 0 {
 		t.Errorf("%d events, %d bytes are kept once all are begun", len(r.events), r.size)
+	}
+}
+
+func TestTargetsOfRecentEventsCountAsMemory(t *testing.T) {
+	t.Parallel()
+	var r recent
+	e := newEvent(time.Now(), "ep")
+	e.Targets = slices.Repeat(e.Targets, 1000)
+	for i := range 1000 {
+		e.Ref = webhook.EventRef(fmt.Sprint(i))
+		r.add(e)
+	}
+	if most := maxRecent / (2 * 1000 * 16); len(r.events) > most { // each target stands in two lists, 16 bytes in each
+		t.Errorf("%d events of 1,000 targets are kept, want %d at most", len(r.events), most)
 	}
 }

@@ -119,7 +119,7 @@ type Store struct {
 	known       known
 	recent      recent
 	back        back
-	unreleased  sync.Map // of claimKey: claims whose holder failed to let go
+	unreleased  sync.Map // of claimKey to time.Time: claims whose holder failed to let go, and when they expire
 	bell        bell
 }
 

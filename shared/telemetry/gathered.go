@@ -118,10 +118,10 @@ func (h gathering) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h gathering) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return gathering{h.embedding.withAttrs(attrs), h.gathered}
+	return gathering{h.withAttrs(attrs), h.gathered}
 }
 
 // WithGroup implements slog.Handler.
 func (h gathering) WithGroup(name string) slog.Handler {
-	return gathering{h.embedding.withGroup(name), h.gathered}
+	return gathering{h.withGroup(name), h.gathered}
 }
