@@ -29,6 +29,7 @@ type fresh struct {
 	count int
 	// leases holds until when those are hidden that were received.
 	leases map[int64]time.Time
+	turn   int
 }
 
 func newFresh() *fresh {
@@ -61,6 +62,19 @@ func (f *fresh) waiting() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.count > 0
+}
+
+// storedShare is how many of limit messages are for the file to give, so that
+// neither those in the file nor those in memory wait for the others: half while
+// memory has some to give. What half leaves over goes to each in turn.
+func (f *fresh) storedShare(l *lanes, limit int, now time.Time) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if open, _ := l.readyOf(now, maps.Keys(f.lines)); len(open) == 0 {
+		return limit
+	}
+	f.turn = 1 - f.turn
+	return (limit + f.turn) / 2
 }
 
 // receive takes at most limit messages that have a place, from each endpoint its

@@ -95,6 +95,56 @@ func TestMoreThanMemoryTakes(t *testing.T) {
 	}
 }
 
+// Whoever receives one message at a time gets those in the file and those in
+// memory in turn.
+func TestNeitherFileNorMemoryWaitsForTheOther(t *testing.T) {
+	t.Parallel()
+	const each = 20
+	for _, limit := range []int{1, 2, 3} {
+		path := filepath.Join(t.TempDir(), "relay.db")
+		s, err := Open(Config{Path: path})
+		must(t, err)
+		sendTo(t, s.Queue(), "file", each)
+		must(t, s.Close())
+		s = openAt(t, Config{Path: path})
+		q := s.Queue()
+		sendTo(t, q, "memory", each)
+		seen := map[string]int{}
+		for range each / limit {
+			got, err := q.Receive(t.Context(), limit)
+			must(t, err)
+			for _, m := range got {
+				seen[endpointIn(t, m)]++
+			}
+			if apart := seen["file"] - seen["memory"]; len(got) != limit || apart < -1 || apart > 1 {
+				t.Fatalf("limit %d: received %d, in all %v", limit, len(got), seen)
+			}
+			must(t, q.Delete(t.Context(), got))
+		}
+	}
+}
+
+// Memory whose endpoint has no room takes no turn.
+func TestOneAtATimeFromTheFileWhileMemoryHasNoneToGive(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "relay.db")
+	s, err := Open(Config{Path: path})
+	must(t, err)
+	sendTo(t, s.Queue(), "file", 4)
+	must(t, s.Close())
+	s = openAt(t, Config{Path: path, Places: 8})
+	q := s.Queue()
+	sendTo(t, q, "memory", 10)
+	for seen := map[string]int{}; seen["file"] < 4; {
+		got, err := q.Receive(t.Context(), 1)
+		must(t, err)
+		if len(got) != 1 {
+			t.Fatalf("received nothing after %v", seen)
+		}
+		seen[endpointIn(t, got[0])]++
+	}
+}
+
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)

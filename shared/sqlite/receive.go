@@ -19,14 +19,11 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]dispatch.Message, err
 	}
 	var got []messageRow
 	if now := q.s.now(); q.s.storedDue(now) {
-		// Neither those in the file nor those in memory are to wait for the others.
-		share := limit
-		if q.s.fresh.waiting() {
-			share = (limit + 1) / 2
-		}
-		var err error
-		if got, err = q.receiveStored(ctx, share); err != nil {
-			return nil, fmt.Errorf("receive messages: %w", err)
+		if share := q.s.fresh.storedShare(q.s.lanes, limit, now); share > 0 {
+			var err error
+			if got, err = q.receiveStored(ctx, share); err != nil {
+				return nil, fmt.Errorf("receive messages: %w", err)
+			}
 		}
 	}
 	now := q.s.now()

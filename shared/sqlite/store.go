@@ -107,6 +107,7 @@ type Store struct {
 	// has no write-ahead log to do so; nil otherwise.
 	gate *sync.RWMutex
 
+	log      logSize // the writer's
 	writes   chan *write
 	closing  chan struct{}
 	stopped  chan struct{}
@@ -171,7 +172,8 @@ func open(cfg Config) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	if cfg.Path != Memory {
-		reserveLog(cfg.Path)
+		s.log.path = cfg.Path + "-wal"
+		reserveLog(s.log.path)
 	}
 	if err := s.numberMessages(); err != nil {
 		return nil, explain(err)
@@ -196,7 +198,7 @@ func open(cfg Config) (_ *Store, err error) {
 // pragmas apply to every connection.
 var pragmas = []string{
 	"journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF",
-	fmt.Sprintf("wal_autocheckpoint = %d", checkpointPages), "journal_size_limit = 67108864", "cache_size = -8000",
+	fmt.Sprintf("wal_autocheckpoint = %d", checkpointPages), fmt.Sprintf("journal_size_limit = %d", maxLog), "cache_size = -8000",
 }
 
 // busyTimeout is how long a statement waits for another connection's lock.

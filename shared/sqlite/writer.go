@@ -73,6 +73,7 @@ func (s *Store) writeLoop() {
 			}
 		}
 		s.commit(group)
+		s.boundLog()
 	}
 }
 
