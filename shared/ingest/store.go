@@ -52,7 +52,7 @@ type Queue interface {
 // Handover is a store and a queue that can be written to in one step.
 type Handover interface {
 	// PutAndSend is PutEvents and then Send for all deliveries of the events that
-	// are not held, durably, and all or nothing.
+	// are not held, durably, and each event all or nothing.
 	PutAndSend(ctx context.Context, events []webhook.Event) error
 }
 

@@ -110,7 +110,7 @@ func (q *Queue) send(ctx context.Context, messages []outgoing) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	return q.s.write(ctx, func(c *conn) error { return q.s.addMessages(c, messages) })
+	return q.s.writeRows(ctx, len(messages), func(c *conn) error { return q.s.addMessages(c, messages) })
 }
 
 func (s *Store) addMessages(c *conn, messages []outgoing) error {
@@ -137,8 +137,24 @@ func (s *Store) addMessages(c *conn, messages []outgoing) error {
 }
 
 // PutAndSend stores the events and enqueues a message for each of their
-// deliveries, durably and all or nothing.
+// deliveries, durably, and each event all or nothing. As many events go into one
+// transaction as do not keep others waiting.
 func (s *Store) PutAndSend(ctx context.Context, events []webhook.Event) error {
+	for rest := events; len(rest) > 0; {
+		n, rows := 0, 0
+		for n == 0 || n < len(rest) && rows+1+len(rest[n].Targets) <= maxRows {
+			rows += 1 + len(rest[n].Targets)
+			n++
+		}
+		if err := s.putAndSend(ctx, rest[:n], rows); err != nil {
+			return fmt.Errorf("put and send %d events: %w", len(events), err)
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+func (s *Store) putAndSend(ctx context.Context, events []webhook.Event, rows int) error {
 	var messages []outgoing
 	for _, e := range events {
 		if e.Held {
@@ -148,16 +164,12 @@ func (s *Store) PutAndSend(ctx context.Context, events []webhook.Event) error {
 			messages = append(messages, newOutgoing(envelope.Envelope{DeliveryKey: key}, 0))
 		}
 	}
-	err := s.write(ctx, func(c *conn) error {
+	return s.writeRows(ctx, rows, func(c *conn) error {
 		if err := s.putEvents(c, events); err != nil {
 			return err
 		}
 		return s.addMessages(c, messages)
 	})
-	if err != nil {
-		return fmt.Errorf("put and send %d events: %w", len(events), err)
-	}
-	return nil
 }
 
 const addMessage = "INSERT INTO messages (seq, sent_at, visible_at, receives, leased, lane, own, body) VALUES (?, ?, ?, 0, 0, ?, ?, ?)"

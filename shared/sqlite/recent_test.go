@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 

@@ -14,12 +14,18 @@ import (
 // does not wait long for the last.
 const maxGroup = 512
 
+// maxRows bounds the rows of one transaction, all its writes together, but for the
+// last of them: a request may write a thousand times what another does.
+const maxRows = 2_000
+
 // write is one change waiting for its group.
 type write struct {
 	// run makes the change. It checks all it has to check before it changes
 	// anything, so one that returns a refusal has changed nothing. It may be run
 	// twice, the first time undone.
-	run  func(*conn) error
+	run func(*conn) error
+	// rows is about how many rows it writes.
+	rows int
 	took atomic.Bool
 	done chan struct{}
 	err  error
@@ -33,10 +39,15 @@ func (w *write) take() bool { return w.took.CompareAndSwap(false, true) }
 // ends before the change has begun, it returns ctx's error and the change never
 // happens; one that has begun runs to its end whatever becomes of ctx.
 func (s *Store) write(ctx context.Context, run func(*conn) error) error {
+	return s.writeRows(ctx, 1, run)
+}
+
+// writeRows is write for a change of about so many rows.
+func (s *Store) writeRows(ctx context.Context, rows int, run func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w := &write{run: run, done: make(chan struct{})}
+	w := &write{run: run, rows: rows, done: make(chan struct{})}
 	select {
 	case s.writes <- w:
 	case <-ctx.Done():
@@ -80,10 +91,14 @@ func (s *Store) writeLoop() {
 // gather adds the writes that wait right now. While a group syncs to disk the
 // next one collects by itself, so nobody waits for company.
 func (s *Store) gather(group []*write) []*write {
-	for len(group) < maxGroup {
+	rows := 0
+	for _, w := range group {
+		rows += w.rows
+	}
+	for len(group) < maxGroup && rows < maxRows {
 		select {
 		case w := <-s.writes:
-			group = append(group, w)
+			group, rows = append(group, w), rows+w.rows
 		default:
 			return group
 		}

@@ -108,6 +108,61 @@ func TestAFailedCommitIsEverybodysError(t *testing.T) {
 	must(t, s.write(t.Context(), addTenant("a"))) // the writer goes on
 }
 
+func TestAWriteDoesNotWaitForMoreRowsThanATransactionIsGiven(t *testing.T) {
+	s := openFile(t)
+	release := hold(t, s)
+	var before []string
+	runs := []func(*conn) error{
+		addTenant("many"), addTenant("too many"),
+		func(*conn) error { before = tenants(t, s); return nil },
+	}
+	var writes []*write
+	for _, run := range runs {
+		w := &write{run: run, rows: maxRows, done: make(chan struct{})}
+		s.writes <- w
+		writes = append(writes, w)
+	}
+	release()
+	for _, w := range writes {
+		<-w.done
+		must(t, w.err)
+	}
+	if len(before) != 2 {
+		t.Errorf("the third write finds %v committed", before)
+	}
+}
+
+func TestEventsOfMoreRowsThanATransactionIsGivenAreAllSent(t *testing.T) {
+	s := openFile(t)
+	var events []webhook.Event
+	var sent int
+	for range 7 {
+		e := newEvent(time.Now())
+		for n := range maxRows / 3 {
+			e.Targets = append(e.Targets, webhook.EndpointID(fmt.Sprint("ep", n)))
+		}
+		events, sent = append(events, e), sent+len(e.Targets)
+	}
+	must(t, s.PutAndSend(t.Context(), events))
+	for _, e := range events {
+		_, err := s.EventByRef(t.Context(), e.Tenant, e.Ref)
+		must(t, err)
+	}
+	queued := 0
+	for {
+		got, err := s.Queue().Receive(t.Context(), sent)
+		must(t, err)
+		if len(got) == 0 {
+			break
+		}
+		queued += len(got)
+		must(t, s.Queue().Delete(t.Context(), got))
+	}
+	if queued != sent {
+		t.Errorf("%d messages, want %d", queued, sent)
+	}
+}
+
 func TestAWriteWhoseContextEndsFirstNeverHappens(t *testing.T) {
 	s := openFile(t)
 	release := hold(t, s)
