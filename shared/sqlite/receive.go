@@ -188,7 +188,7 @@ func (r *receiving) fromCommon() error {
 
 func (r *receiving) takeOrMove(m messageRow) error {
 	if m.receives >= r.s.maxReceives {
-		return bury(r.c, m)
+		return r.bury(m)
 	}
 	if m.lane == unknown {
 		m.lane = laneOfBody(m.body)
@@ -241,7 +241,7 @@ func (r *receiving) fromOwn() error {
 
 func (r *receiving) takeOwn(m messageRow) error {
 	if m.receives >= r.s.maxReceives {
-		return bury(r.c, m)
+		return r.bury(m)
 	}
 	taken, err := r.take(m)
 	if err == nil && !taken {

@@ -5,7 +5,7 @@ import "fmt"
 // migrations holds the steps from one version of the schema to the next: the
 // PRAGMA user_version of a file says how many of them it has seen. A step that
 // a release has run is never changed.
-var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7, schema8, schema9}
+var migrations = []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7, schema8, schema9, schema10}
 
 // schema1 makes the tables of events and deliveries. Bodies and attempts come
 // last in their rows, so that reading what precedes them leaves their overflow
@@ -163,6 +163,17 @@ ALTER TABLE events ADD COLUMN undecided TEXT NOT NULL DEFAULT '';
 const schema9 = `
 DROP INDEX messages_visible;
 CREATE INDEX messages_visible ON messages (visible_at) WHERE own = 0 AND visible_at > 0;
+`
+
+// schema10 adds when dead messages expire, those of before as if they had died now,
+// and how many messages a move of them is to move.
+const schema10 = `
+ALTER TABLE dead_messages ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;
+UPDATE dead_messages SET expires_at = (unixepoch() + 14 * 86400) * 1000;
+CREATE INDEX dead_messages_expiry ON dead_messages (expires_at);
+
+ALTER TABLE moves ADD COLUMN to_move INTEGER NOT NULL DEFAULT 0;
+UPDATE moves SET to_move = moved;
 `
 
 // migrate brings a file to the schema and refuses a file of another kind.

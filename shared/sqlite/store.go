@@ -122,6 +122,7 @@ type Store struct {
 	back        back
 	unreleased  sync.Map // of claimKey to time.Time: claims whose holder failed to let go, and when they expire
 	bell        bell
+	moving      atomic.Bool // a move of the dead-letter queue is under way
 }
 
 // Open opens or creates the store at cfg.Path. It returns ErrInUse, ErrNewer

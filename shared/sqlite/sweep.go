@@ -18,6 +18,7 @@ var sweepQueries = []string{
 	`DELETE FROM turns WHERE (tenant, endpoint, rate) IN (SELECT tenant, endpoint, rate FROM turns WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM keys WHERE (tenant, id) IN (SELECT tenant, id FROM keys WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM jobs WHERE (tenant, id) IN (SELECT tenant, id FROM jobs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+	`DELETE FROM dead_messages WHERE seq IN (SELECT seq FROM dead_messages WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 	`DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 }
 
@@ -43,11 +44,16 @@ func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
 			if int(gone) < chunk {
 				break
 			}
-			select {
-			case <-time.After(time.Since(began)):
-			case <-ctx.Done(): // the next write says so
-			}
+			rest(ctx, began)
 		}
 	}
 	return deleted, nil
+}
+
+// rest waits for as long as what began then has taken, or until ctx ends.
+func rest(ctx context.Context, began time.Time) {
+	select {
+	case <-time.After(time.Since(began)):
+	case <-ctx.Done(): // the next write says so
+	}
 }
