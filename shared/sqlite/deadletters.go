@@ -65,7 +65,7 @@ func (q *Queue) StartMove(ctx context.Context) error {
 	m := move{q: q, started: millis(q.s.now()), last: q.s.nextMessage.Load(), toMove: depth}
 	for more := true; more; {
 		began := time.Now()
-		err := q.s.write(ctx, func(c *conn) (err error) {
+		err := q.s.writeRows(ctx, 2*moveChunk, func(c *conn) (err error) {
 			more, err = m.chunk(c)
 			return err
 		})
@@ -74,7 +74,7 @@ func (q *Queue) StartMove(ctx context.Context) error {
 		}
 		q.s.bell.ring()
 		if more {
-			rest(ctx, began)
+			giveWay(ctx, began)
 		}
 	}
 	return nil

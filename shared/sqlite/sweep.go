@@ -44,14 +44,14 @@ func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
 			if int(gone) < chunk {
 				break
 			}
-			rest(ctx, began)
+			giveWay(ctx, began)
 		}
 	}
 	return deleted, nil
 }
 
-// rest waits for as long as what began then has taken, or until ctx ends.
-func rest(ctx context.Context, began time.Time) {
+// giveWay waits for as long as what began then has taken, or until ctx ends.
+func giveWay(ctx context.Context, began time.Time) {
 	select {
 	case <-time.After(time.Since(began)):
 	case <-ctx.Done(): // the next write says so

@@ -58,8 +58,7 @@ func reserveLog(path string) {
 // writer holds the next writes up until the reads under way have ended; those that
 // begin once all is in the file do without the log. If they take too long, it goes
 // on, to try again later, and the longer the log is then, the longer it waits.
-func (s *Store) boundLog() {
-	now := s.now()
+func (s *Store) boundLog(now time.Time) {
 	if s.log.path == "" || now.Sub(s.log.looked).Abs() < logEvery {
 		return
 	}

@@ -83,8 +83,9 @@ func (s *Store) writeLoop() {
 				return
 			}
 		}
+		now := s.now() // before those who wait go on, and a test moves the clock
 		s.commit(group)
-		s.boundLog()
+		s.boundLog(now)
 	}
 }
 
