@@ -39,8 +39,11 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint, lines ..
 	if err != nil {
 		return fmt.Errorf("update endpoint %s: %w", e.ID, err)
 	}
-	if e.State == webhook.EndpointEnabled && !e.Health.Open() {
-		s.back.note(endpointKey{e.Tenant, e.ID}, webhook.Health{}, s.now()) // it may have been paused
+	switch key := (endpointKey{e.Tenant, e.ID}); {
+	case e.State == webhook.EndpointPaused:
+		s.back.forget(key)
+	case e.State == webhook.EndpointEnabled && !e.Health.Open():
+		s.back.note(key, s.now()) // it may have been paused
 	}
 	return nil
 }

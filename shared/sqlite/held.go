@@ -12,10 +12,11 @@ import (
 const listHeld = "SELECT " + deliveryColumns + " FROM deliveries WHERE held_until > 0 AND held_until <= ? ORDER BY held_until LIMIT ?"
 
 // Held returns at most limit deliveries whose HeldUntil is not after until, the
-// earliest first; what was on hold for an endpoint that has come back is due.
+// earliest first. Of what was on hold for an endpoint that has come back, some falls
+// due with each new until.
 // With ErrUnreadable it returns those it could read.
 func (s *Store) Held(ctx context.Context, until time.Time, limit int) (held []webhook.Delivery, err error) {
-	if err := s.hasten(ctx); err != nil {
+	if err := s.hasten(ctx, until); err != nil {
 		return nil, fmt.Errorf("list held deliveries: %w", err)
 	}
 	now := s.now()

@@ -34,10 +34,10 @@ type eventKey struct {
 	ref    webhook.EventRef
 }
 
-// releaseEvents sends the messages of the scheduled events that fall due before the
+// ReleaseEvents sends the messages of the scheduled events that fall due before the
 // next call. They are sent before the event is marked: a crash between the two
 // sends them twice. What an endpoint cannot take now the dispatcher puts on hold.
-func (s Sweeper) releaseEvents(ctx context.Context) (sent int, err error) {
+func (s Sweeper) ReleaseEvents(ctx context.Context) (sent int, err error) {
 	now := s.Now()
 	seen, oldest := make(map[eventKey]bool), time.Duration(0)
 	for ctx.Err() == nil {

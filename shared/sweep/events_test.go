@@ -48,6 +48,14 @@ func TestScheduledEvents(t *testing.T) {
 		w.release(1)
 		w.wantSent(e)
 	})
+	rule("TheyDoNotWaitForWhatIsOnHold", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		held, e := w.hold("a", w.now.Add(-time.Hour)), w.schedule(0, 1)
+		w.release(2)
+		if first := w.sent.keys[0].Event; first != e.Ref {
+			w.t.Errorf("%s is sent first, want %s before %s", first, e.Ref, held.Ref)
+		}
+	})
 	rule("MoreThanAPageAreAllSent", func(w *world) {
 		for range 230 {
 			w.schedule(0, 3)

@@ -34,20 +34,21 @@ type HeldStore interface {
 	Endpoint(ctx context.Context, tenant webhook.TenantID, id webhook.EndpointID) (webhook.Endpoint, error)
 }
 
-// Release sends messages for the deliveries and the scheduled events that fall due
-// before the next call, and returns how many.
+// Release is ReleaseEvents and ReleaseHeld, and returns how many messages were sent.
+// The events go first: many deliveries may be due to one endpoint, and each costs a
+// write, even if it is only put off.
 func (s Sweeper) Release(ctx context.Context) (sent int, err error) {
-	held, err := s.releaseHeld(ctx)
-	due, eventErr := s.releaseEvents(ctx)
+	due, eventErr := s.ReleaseEvents(ctx)
+	held, err := s.ReleaseHeld(ctx)
 	return held + due, errors.Join(err, eventErr)
 }
 
-// releaseHeld sends messages for the deliveries that fall due before the next call.
+// ReleaseHeld sends messages for the deliveries that fall due before the next call.
 // For an endpoint whose breaker is open it sends one, as a probe, and puts the
 // others off; for one that is paused it puts off all; for one that has come back it
 // keeps to Rate, or to the endpoint's own. The message is sent
 // before the row is changed: a crash between the two sends it twice.
-func (s Sweeper) releaseHeld(ctx context.Context) (sent int, err error) {
+func (s Sweeper) ReleaseHeld(ctx context.Context) (sent int, err error) {
 	r := release{
 		Sweeper: s, now: s.Now(), endpoints: make(map[endpointKey]*released), seen: make(map[webhook.DeliveryKey]bool),
 	}
@@ -75,7 +76,7 @@ func (s Sweeper) releaseHeld(ctx context.Context) (sent int, err error) {
 	return sent, nil
 }
 
-// release is one call of Release.
+// release is one call of ReleaseHeld.
 type release struct {
 	Sweeper
 	now       time.Time

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,6 +190,27 @@ func TestRelease(t *testing.T) {
 			w.t.Fatalf("delays %v", w.sent.delays)
 		}
 	})
+	rule("WhatWaitedForAnEndpointThatIsBackIsSentOnceEachAndSeldomPutOff", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		w.change("a", func(e *webhook.Endpoint) { e.State = webhook.EndpointPaused })
+		var parked []webhook.Event
+		for range 3000 {
+			e := w.event("a", time.Minute)
+			w.must(w.store.SaveDelivery(w.t.Context(), webhook.NewDelivery(e, "e").Park(w.now.Add(time.Hour), w.now, webhook.NextPaused)))
+			parked = append(parked, e)
+		}
+		w.change("a", func(e *webhook.Endpoint) { e.State = webhook.EndpointEnabled })
+		writes := &rowWriter{Store: w.store}
+		w.sweeper.Store, w.sweeper.Interval, w.sweeper.Rate = writes, 250*time.Millisecond, 2000
+		for range len(parked) / 500 {
+			writes.n.Store(0)
+			if _, err := w.sweeper.Release(w.t.Context()); err != nil || writes.n.Load() > 1000 {
+				w.t.Fatalf("a look of which the endpoint may have 500 wrote %d rows: %v", writes.n.Load(), err)
+			}
+			w.now = w.now.Add(w.sweeper.Interval)
+		}
+		w.wantSent(parked...)
+	})
 	rule("WhatWasOnHoldForTooLongIsSentToBeGivenUp", func(w *world) {
 		w.endpoint("a", down(w, time.Hour))
 		e := w.event("a", time.Minute)
@@ -221,6 +243,17 @@ func TestRelease(t *testing.T) {
 		w.release(1)
 		w.wantSent(e)
 	})
+}
+
+// rowWriter counts the rows that are written.
+type rowWriter struct {
+	sweep.Store
+	n atomic.Int64
+}
+
+func (r *rowWriter) SaveDelivery(ctx context.Context, d webhook.Delivery) error {
+	r.n.Add(1)
+	return r.Store.SaveDelivery(ctx, d)
 }
 
 // spoiled is a store that holds one more row, which cannot be read.

@@ -69,7 +69,7 @@ type State struct {
 	Done         bool
 }
 
-// Sweeper does a little with each call. Use one at a time.
+// Sweeper does a little with each call. Of each method, one call at a time.
 type Sweeper struct {
 	Store Store
 	Queue Queue

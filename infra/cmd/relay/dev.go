@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -217,9 +218,7 @@ func (r *relay) serve(listener net.Listener) error {
 	mapping := newMapping(r.queue, r.dispatcher, r.log)
 	running := make(chan struct{})
 	go func() { defer close(running); mapping.run(stop) }()
-	go every(stop, releaseInterval, r.release)
-	go every(stop, releaseInterval, r.advance)
-	go every(stop, time.Minute, r.sweep)
+	go r.background(stop)
 
 	r.greet(r.demo.register(stop))
 	var err error
@@ -261,10 +260,27 @@ func every(ctx context.Context, interval time.Duration, f func(context.Context))
 	}
 }
 
-// release is the part of the sweeper that is worth more than a look a minute
-// where a look costs nothing.
-func (r *relay) release(ctx context.Context) {
-	if _, err := r.sweeper.Release(ctx); err != nil && ctx.Err() == nil {
+// background does until ctx ends what nobody asks for. Nothing of it waits for another
+// part: thousands of deliveries on hold may fall due at once, to be put off one by one.
+func (r *relay) background(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { every(ctx, releaseInterval, r.releaseEvents) })
+	running.Go(func() { every(ctx, releaseInterval, r.releaseHeld) })
+	running.Go(func() { every(ctx, releaseInterval, r.advance) })
+	running.Go(func() { every(ctx, time.Minute, r.sweep) })
+	running.Wait()
+}
+
+// releaseEvents and releaseHeld are the part of the sweeper that is worth more than
+// a look a minute where a look costs nothing.
+func (r *relay) releaseEvents(ctx context.Context) {
+	if _, err := r.sweeper.ReleaseEvents(ctx); err != nil && ctx.Err() == nil {
+		r.log.Error("scheduled events not sent", "error", err.Error())
+	}
+}
+
+func (r *relay) releaseHeld(ctx context.Context) {
+	if _, err := r.sweeper.ReleaseHeld(ctx); err != nil && ctx.Err() == nil {
 		r.log.Error("release failed", "error", err.Error())
 	}
 }

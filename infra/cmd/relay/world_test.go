@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	var running sync.WaitGroup
 	running.Go(func() { newMapping(r.queue, r.dispatcher, r.log).run(ctx) })
 	running.Go(func() {
-		every(ctx, 5*time.Millisecond, func(ctx context.Context) { r.advance(ctx); r.release(ctx) })
+		every(ctx, 5*time.Millisecond, func(ctx context.Context) { r.advance(ctx); r.releaseEvents(ctx); r.releaseHeld(ctx) })
 	})
 	t.Cleanup(func() {
 		stop()
