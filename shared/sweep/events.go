@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -38,9 +39,15 @@ type eventKey struct {
 // next call. They are sent before the event is marked: a crash between the two
 // sends them twice. What an endpoint cannot take now the dispatcher puts on hold.
 func (s Sweeper) ReleaseEvents(ctx context.Context) (sent int, err error) {
+	return s.releaseEvents(ctx, math.MaxInt64)
+}
+
+// releaseEvents is ReleaseEvents that leaves to the next call what it has not begun
+// within that time.
+func (s Sweeper) releaseEvents(ctx context.Context, within time.Duration) (sent int, err error) {
 	now := s.Now()
 	seen, oldest := make(map[eventKey]bool), time.Duration(0)
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && s.Now().Sub(now) < within {
 		due, err := s.Store.DueEvents(ctx, now.Add(s.Interval), eventPage)
 		unreadable := errors.Is(err, webhook.ErrUnreadable)
 		if unreadable {

@@ -1,11 +1,13 @@
 package sweep_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"webhookrelay/shared/sweep"
 	"webhookrelay/shared/webhook"
 )
 
@@ -56,6 +58,16 @@ func TestScheduledEvents(t *testing.T) {
 			w.t.Errorf("%s is sent first, want %s before %s", first, e.Ref, held.Ref)
 		}
 	})
+	rule("AFloodOfThemLeavesHalfOfTheTimeToWhatIsOnHold", func(w *world) {
+		w.endpoint("a", webhook.Health{})
+		w.hold("a", w.now)
+		for range 300 {
+			w.schedule(0, 1)
+		}
+		w.sweeper.Store = slow{w.store, func() { w.now = w.now.Add(w.sweeper.Interval / 4) }}
+		w.release(201) // two pages, and what is on hold
+		w.release(100)
+	})
 	rule("MoreThanAPageAreAllSent", func(w *world) {
 		for range 230 {
 			w.schedule(0, 3)
@@ -69,4 +81,15 @@ func TestScheduledEvents(t *testing.T) {
 		w.must(w.sweeper.Run(w.t.Context()))
 		w.wantSent()
 	})
+}
+
+// slow is a store that takes its time to list scheduled events.
+type slow struct {
+	sweep.Store
+	pass func()
+}
+
+func (s slow) DueEvents(ctx context.Context, until time.Time, limit int) ([]webhook.Event, error) {
+	s.pass()
+	return s.Store.DueEvents(ctx, until, limit)
 }

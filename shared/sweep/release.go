@@ -36,9 +36,9 @@ type HeldStore interface {
 
 // Release is ReleaseEvents and ReleaseHeld, and returns how many messages were sent.
 // The events go first: many deliveries may be due to one endpoint, and each costs a
-// write, even if it is only put off.
+// write, even if it is only put off. They have half of the time until the next call.
 func (s Sweeper) Release(ctx context.Context) (sent int, err error) {
-	due, eventErr := s.ReleaseEvents(ctx)
+	due, eventErr := s.releaseEvents(ctx, s.Interval/2)
 	held, err := s.ReleaseHeld(ctx)
 	return held + due, errors.Join(err, eventErr)
 }
